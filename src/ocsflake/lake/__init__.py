@@ -1,0 +1,7 @@
+"""The lake: events as Parquet in the layout of Amazon Security Lake, and SQL over them."""
+
+from __future__ import annotations
+
+from ocsflake.lake.sink import CustomSource, Lake
+
+__all__ = ["CustomSource", "Lake"]

@@ -1,0 +1,301 @@
+"""A commit: events of any mix of classes, accounts and days become one sorted object a partition.
+
+Memory stays bounded whatever comes. The rows of a custom source go through a `Spool`; after 500,000 of them (a
+*generation*) the spool is merged, and its partitions stream one after the other into Parquet files in a private
+folder. `LakeCommit.publish` then puts the files under names that depend on the commit alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import operator
+import shutil
+from typing import TYPE_CHECKING, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from attrs import frozen
+
+from ocsflake.errors import LakeError
+from ocsflake.lake.layout import DAY_MS, account_partition, day_text, location, object_key
+from ocsflake.lake.parquet import ObjectWriter, leaves
+from ocsflake.lake.spool import Rows, Spool
+from ocsflake.lake.storage import lake_errors
+from ocsflake.model import ObjectWritten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from ocsflake.lake.storage import Storage
+    from ocsflake.model import EventBatch
+
+__all__ = ["LakeCommit"]
+
+_GENERATION_ROWS = 500_000
+_GENERATION_BYTES = 1024 * 1024 * 1024
+_PENDING_BYTES = 32 * 1024 * 1024
+_TIME_END = 253_402_300_800_000
+"""The year 10000."""
+
+# A sort key is the number of a partition and, in the low bits, the milliseconds since its day began.
+_MS_BITS = 27
+# While partitions are looked up they are the number of an account and, in the low bits, a day.
+_DAY_BITS = 22
+
+
+class LakeCommit:
+    """Events on their way into a lake; a context manager that closes itself.
+
+    Objects appear one by one while `publish` runs. Each is whole, and a repeat of the same commit, after a crash at
+    any point, puts the same bytes under the same names.
+    """
+
+    def __init__(
+        self, storage: Storage, *, region: str, commit_id: str, source_of: Callable[[EventBatch], str]
+    ) -> None:
+        """Start a commit.
+
+        Args:
+            storage: Where the objects go.
+            region: The AWS Region of the lake.
+            commit_id: Names the content: equal ids, equal events.
+            source_of: Names the custom source of a batch.
+
+        Raises:
+            LakeError: If there is no place to build files in.
+        """
+        self._storage = storage
+        self._region = region
+        self._commit_id = commit_id
+        self._source_of = source_of
+        self._folder = storage.scratch()
+        self._feeds: dict[tuple[str, str], _Feed] = {}
+        self._published: list[ObjectWritten] | None = None
+        self._broken = False
+
+    def write(self, batch: EventBatch) -> None:
+        """Take events; nothing is visible yet.
+
+        Raises:
+            LakeError: If the columns differ from those of earlier batches, a ``time`` is missing or out of range, the
+                commit was published, or the disk fails. The commit is of no use then; close it.
+        """
+        if self._published is not None:
+            raise LakeError(f"commit {self._commit_id!r} was published; begin another one for more events")
+        if batch.events.num_rows == 0:
+            return
+        with self._building():
+            kind = (batch.source_name, batch.event_class)
+            if kind not in self._feeds:
+                prefix = self._folder / str(len(self._feeds))
+                self._feeds[kind] = _Feed(prefix, self._source_of(batch), batch)
+            self._feeds[kind].write(batch.events)
+            spools = [feed.spool for feed in self._feeds.values()]
+            while sum(spool.pending_bytes for spool in spools) > _PENDING_BYTES:
+                max(spools, key=lambda spool: spool.pending_bytes).spill()
+
+    def publish(self) -> Sequence[ObjectWritten]:
+        """Put all objects, durably; called again, it goes on where putting one failed.
+
+        Raises:
+            LakeError: If an object could not be built or put. What was put stays; the same commit begun again puts the
+                same objects.
+        """
+        if self._published is None:
+            with self._building():
+                for feed in self._feeds.values():
+                    feed.end_generation()
+            self._published = []
+        for feed in self._feeds.values():
+            while feed.staged:
+                written = self._describe(feed, feed.staged[0])
+                self._storage.put(feed.staged[0].path, written.key)
+                self._published.append(written)
+                del feed.staged[0]
+        return tuple(self._published)
+
+    def close(self) -> None:
+        """Remove the private folder; what was not published is gone."""
+        for feed in self._feeds.values():
+            feed.spool.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _building(self) -> Iterator[None]:
+        """Let no commit go on from which a failure may have taken rows."""
+        if self._broken:
+            raise LakeError(f"commit {self._commit_id!r} failed before; close it and begin it again")
+        self._broken = True
+        with lake_errors(self._folder):
+            yield
+        self._broken = False
+
+    def _describe(self, feed: _Feed, file: _Staged) -> ObjectWritten:
+        content = (self._commit_id, feed.source, feed.source_name, file.account, file.day, str(file.part))
+        name = hashlib.blake2b("\0".join(content).encode(), digest_size=16).hexdigest()
+        return ObjectWritten(
+            key=object_key(location(feed.source), self._region, file.account, file.day, f"{name}.parquet"),
+            source=feed.source,
+            event_class=feed.event_class,
+            account=file.account,
+            day=file.day,
+            rows=file.rows,
+            bytes=file.bytes,
+        )
+
+
+@frozen
+class _Staged:
+    """A finished file that waits to be put; `part` is the generation."""
+
+    path: Path
+    account: str
+    day: str
+    part: int
+    rows: int
+    bytes: int
+
+
+class _Feed:
+    """The events of one mapper and class within a commit."""
+
+    def __init__(self, prefix: Path, source: str, batch: EventBatch) -> None:
+        self.source = source
+        self.source_name = batch.source_name
+        self.event_class = batch.event_class
+        self.spool = Spool(prefix.parent)
+        self.staged: list[_Staged] = []
+        self._prefix = prefix
+        self._given = batch.events.schema
+        self._schema = pa.schema([_plain(field, source) for field in self._given])
+        self._part = 0
+        self._partitions: dict[tuple[str, int], int] = {}
+
+    def write(self, events: pa.RecordBatch) -> None:
+        """Take events; a generation ends at a count of rows that does not depend on how they are batched."""
+        if not events.schema.equals(self._given):
+            raise LakeError(_difference(self.source, self._given, events.schema), path=self.source)
+        if not self._schema.equals(self._given):
+            events = events.cast(self._schema)
+        while events.num_rows:
+            part = events.slice(0, _GENERATION_ROWS - self.spool.rows)
+            events = events.slice(part.num_rows)
+            self.spool.append(Rows(self._keys(part), part))
+            if self.spool.rows == _GENERATION_ROWS or self.spool.spilled_bytes >= _GENERATION_BYTES:
+                self.end_generation()
+
+    def end_generation(self) -> None:
+        """Write what is in the spool to one file for each partition."""
+        if not self.spool.rows:
+            return
+        names = list(self._partitions)
+        pieces = (piece for rows in self.spool.merge() for piece in _by_partition(rows))
+        for partition, batches in itertools.groupby(pieces, operator.itemgetter(0)):
+            path = self._prefix.with_name(f"{self._prefix.name}-{self._part}-{partition}.parquet")
+            writer = ObjectWriter(path, self._schema)
+            for _, batch in batches:
+                writer.write(batch)
+            writer.close()
+            account, day = names[partition]
+            size = path.stat().st_size
+            self.staged.append(_Staged(path, account, day_text(day), self._part, writer.rows, size))
+        self._partitions.clear()
+        self._part += 1
+
+    def _keys(self, events: pa.RecordBatch) -> pa.Array:
+        time = self._time(events)
+        days = pc.divide(time, DAY_MS)
+        accounts = account_partition(
+            _text(events, "cloud", "account", "uid"), _text(events, "cloud", "provider")
+        )
+        numbers = pc.multiply(accounts.indices.cast(pa.int64()), 1 << _DAY_BITS)
+        pairs = pc.add(numbers, days).dictionary_encode()
+        names = accounts.dictionary.to_pylist()
+        partitions = [
+            self._partitions.setdefault(
+                (names[pair >> _DAY_BITS], pair & ((1 << _DAY_BITS) - 1)), len(self._partitions)
+            )
+            for pair in pairs.dictionary.to_pylist()
+        ]
+        partition = pa.array(partitions, pa.int64()).take(pairs.indices)
+        since = pc.subtract(time, pc.multiply(days, DAY_MS))
+        return pc.add(pc.multiply(partition, 1 << _MS_BITS), since)
+
+    def _time(self, events: pa.RecordBatch) -> pa.Array:
+        index = events.schema.get_field_index("time")
+        if index < 0 or events.schema.field(index).type != pa.int64():
+            raise LakeError(f"{self.source}: events need a column 'time' of int64 milliseconds", path=self.source)
+        time = events.column(index)
+        bounds = pc.min_max(time).as_py()
+        if time.null_count or bounds["min"] < 0 or bounds["max"] >= _TIME_END:
+            raise LakeError(
+                f"{self.source}: 'time' must be milliseconds from 1970 to 9999 in each event"
+                f" (nulls: {time.null_count}, least: {bounds['min']}, greatest: {bounds['max']})",
+                path=self.source,
+            )
+        return time
+
+
+def _by_partition(rows: Rows) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Cut sorted rows where their partition changes."""
+    runs = pc.run_end_encode(pc.shift_right(rows.keys, _MS_BITS))
+    start = 0
+    for partition, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+        yield partition, rows.batch.slice(start, end - start)
+        start = end
+
+
+def _text(events: pa.RecordBatch, *path: str) -> pa.Array:
+    """Return the text at a path, nulls if the class has no such attribute."""
+    holder = pa.struct(list(events.schema))
+    for name in path:
+        index = holder.get_field_index(name) if pa.types.is_struct(holder) else -1
+        if index < 0:
+            return pa.nulls(events.num_rows, pa.string())
+        holder = holder.field(index).type
+    return pc.struct_field(events.column(path[0]), list(path[1:]))
+
+
+def _plain(field: pa.Field, where: str) -> pa.Field:
+    """Return `field` with the value types of its dictionaries.
+
+    A slice of a dictionary column still holds the whole dictionary, and pyarrow writes it: the values of one account
+    would be readable in the object of another.
+    """
+    path = f"{where}.{field.name}"
+    kind = field.type
+    if pa.types.is_null(kind):
+        raise LakeError(f"{path}: the column has no type; a lake's columns are fixed by the mapper", path=path)
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    elif pa.types.is_struct(kind):
+        kind = pa.struct([_plain(child, path) for child in kind])
+    elif pa.types.is_map(kind):
+        kind = pa.map_(_plain(kind.key_field, path).type, _plain(kind.item_field, path))
+    elif pa.types.is_list(kind):
+        kind = pa.list_(_plain(kind.value_field, path))
+    return field.with_type(kind)
+
+
+def _difference(source: str, first: pa.Schema, other: pa.Schema) -> str:
+    """Say in which columns two schemas differ."""
+    had, has = (
+        {path: str(array.type) for path, array in leaves(pa.RecordBatch.from_pylist([], schema=schema))}
+        for schema in (first, other)
+    )
+    changed = [
+        f"{path} was {had.get(path, 'absent')} and is {has.get(path, 'absent')}"
+        for path in sorted(had.keys() | has.keys())
+        if had.get(path) != has.get(path)
+    ]
+    what = "; ".join(changed[:5]) or "the order or the nullability of the columns differs"
+    return f"{source}: the columns changed within a commit: {what}"

@@ -1,0 +1,25 @@
+"""All that the author of a mapper imports: expressions, tables, parsers."""
+
+from __future__ import annotations
+
+from ocsflake.mapping.expr import Expr, Scalar, apply, at, is_ip, origin, when
+from ocsflake.mapping.mapper import EventMap, Lineage, Mapper
+from ocsflake.mapping.rejects import REJECT_SCHEMA
+from ocsflake.mapping.shred import JsonRecords
+from ocsflake.mapping.text import DelimitedText
+
+__all__ = [
+    "REJECT_SCHEMA",
+    "DelimitedText",
+    "EventMap",
+    "Expr",
+    "JsonRecords",
+    "Lineage",
+    "Mapper",
+    "Scalar",
+    "apply",
+    "at",
+    "is_ip",
+    "origin",
+    "when",
+]

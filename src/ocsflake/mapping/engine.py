@@ -1,0 +1,314 @@
+"""Running a compiled mapper: raw records in, valid events and rejects out, every record accounted for."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ocsflake.mapping import expr as e
+from ocsflake.mapping import paths
+from ocsflake.mapping.assemble import assemble
+from ocsflake.mapping.cast import cast
+from ocsflake.mapping.derive import datetimes, enum_values, observables
+from ocsflake.mapping.evaluate import Columns
+from ocsflake.mapping.frame import concat, row_numbers
+from ocsflake.mapping.leftovers import Leftovers
+from ocsflake.mapping.rejects import Reject, reject_batch
+from ocsflake.mapping.unmapped import column_leaves, unmapped
+from ocsflake.model import EventBatch, Mapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ocsflake.mapping.frame import Frame
+    from ocsflake.mapping.plan import CompiledEvent, CompiledMapper
+    from ocsflake.model import RawBatch
+    from ocsflake.ocsf import Report
+
+__all__ = ["map_batches", "no_rejects"]
+
+_SAFE_ACCOUNT = r"^[A-Za-z0-9_.:@ +=~-]{1,256}$"
+_DOTS = ".."
+
+
+class _Failures:
+    """Why rows become rejects; the first reason of a row counts."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[pa.Array, str, str]] = []
+
+    def add(self, rows: pa.Array, reason: str, attribute: str) -> None:
+        """Mark rows (truth values)."""
+        if pc.any(rows).as_py():
+            self.found.append((pc.fill_null(rows, False), reason, attribute))
+
+    def rows(self) -> dict[int, tuple[str, str]]:
+        """Return row number to (reason, attribute)."""
+        failed: dict[int, tuple[str, str]] = {}
+        for rows, reason, attribute in self.found:
+            for row in pc.indices_nonzero(rows).to_pylist():
+                failed.setdefault(row, (reason, attribute))
+        return failed
+
+
+def map_batches(compiled: CompiledMapper, raws: Iterable[RawBatch], rows: int) -> Iterator[Mapped]:
+    """Yield what becomes of raw records, about `rows` rows at a time."""
+    waiting: list[Frame] = []
+    count = 0
+    for raw in raws:
+        for frame in compiled.mapper.parse(raw, compiled.root):
+            waiting.append(frame)
+            count += frame.rows
+            if count >= rows:
+                yield _map(compiled, concat(waiting))
+                waiting, count = [], 0
+    if waiting:
+        yield _map(compiled, concat(waiting))
+
+
+def no_rejects() -> pa.RecordBatch:
+    """Return an empty batch of rejects."""
+    return reject_batch(())
+
+
+def _map(compiled: CompiledMapper, frame: Frame) -> Mapped:
+    mapper = compiled.mapper
+    failed: dict[int, tuple[str, str]] = {}
+    made = []
+    for event, selection in _selections(compiled, frame):
+        columns = Columns(frame, compiled.root, mapper.null_words, selection)
+        batch, failures = _events(compiled, event, columns)
+        numbers = row_numbers(frame.rows) if selection is None else selection
+        failed |= {numbers[row].as_py(): why for row, why in failures.rows().items()}
+        made.append((event, numbers, batch))
+    covered = sum(batch.num_rows for _, _, batch in made)
+    if covered < frame.rows:
+        taken = {number for _, numbers, _ in made for number in numbers.to_pylist()}
+        why = f"no event class of {mapper.log_type} takes it"
+        failed |= {row: (why, "") for row in range(frame.rows) if row not in taken}
+    record_of = frame.record_of
+    bad = {row if record_of is None else record_of[row].as_py(): why for row, why in failed.items()}
+    batches = [
+        EventBatch(mapper.log_type, mapper.source_name, event.event_class.name, kept)
+        for event, numbers, batch in made
+        if (kept := _without(batch, numbers, record_of, bad)).num_rows
+    ]
+    rejects = [
+        *frame.rejects,
+        *(
+            Reject(frame.records([record])[0], *bad[record], frame.origin_of(record))
+            for record in sorted(bad)
+        ),
+        *_unfruitful(frame),
+    ]
+    return Mapped(
+        batches=tuple(batches),
+        rejects=reject_batch(rejects),
+        records=frame.read + len(frame.rejects),
+        mapped=frame.read + len(frame.rejects) - len(rejects),
+        skipped=frame.skipped,
+        unknown=_unknown(compiled, frame),
+    )
+
+
+def _selections(compiled: CompiledMapper, frame: Frame) -> Iterator[tuple[CompiledEvent, pa.Array | None]]:
+    """Yield each table with the rows that it takes: the first that fits takes a row; ``None`` stands for all rows."""
+    columns = Columns(frame, compiled.root, compiled.mapper.null_words)
+    free: pa.Array | None = None
+    for event in compiled.events:
+        if not frame.rows:
+            return
+        takes = None if event.where is None else columns.holds(event.where)
+        if takes is not None:
+            chosen = takes if free is None else pc.and_(takes, free)
+            free = pc.invert(takes) if free is None else pc.and_(free, pc.invert(takes))
+        else:
+            chosen, free = free, pa.repeat(pa.scalar(False), frame.rows)
+        if chosen is None or pc.all(chosen).as_py():
+            yield event, None
+            return
+        rows = pc.indices_nonzero(chosen).cast(pa.int32())
+        if len(rows):
+            yield event, rows
+
+
+def _events(compiled: CompiledMapper, event: CompiledEvent, columns: Columns) -> tuple[pa.RecordBatch, _Failures]:
+    """Return the events of some rows, bad ones among them, and which those are."""
+    failures = _Failures()
+    leaves, refused = _leaves(compiled, event, columns, failures)
+    arrays, left = assemble(event.event_class, event.schema, leaves, columns.rows)
+    refused |= left
+    places = {name: place for place, name in enumerate(event.schema.names)}
+    if event.observables:
+        kept = [_unless_refused(leaves[rule.path], rule.path, left) for rule in event.observables]
+        kind = event.schema.field("observables").type
+        arrays[places["observables"]] = observables(event.observables, kept, columns.rows, kind)
+    leftovers = list(_leftovers(event, columns, refused))
+    arrays[places["unmapped"]] = unmapped(leftovers, columns.rows)
+    loose = pa.schema([field.with_nullable(True) for field in event.schema])
+    batch = pa.RecordBatch.from_arrays(arrays, schema=loose)
+    _judge(event.validate(batch), failures)
+    _check_account(leaves, failures)
+    return batch, failures
+
+
+def _leaves(
+    compiled: CompiledMapper, event: CompiledEvent, columns: Columns, failures: _Failures
+) -> tuple[dict[str, pa.Array], dict[str, pa.Array]]:
+    """Return attribute path to column, and to the rows whose value OCSF refuses there."""
+    leaves: dict[str, pa.Array] = {}
+    refused: dict[str, pa.Array] = {}
+    for line in event.fields:
+        cell = cast(columns.value(line.expression), line.attribute)
+        leaves[line.path] = cell.values
+        if cell.bad is not None:
+            failures.add(cell.bad, cell.reason, line.path)
+        if cell.refused is not None:
+            refused[line.path] = cell.refused
+        bad = columns.bad_of(line.expression)
+        if bad is not None:
+            failures.add(*bad, line.path)
+    for plan in event.enums:
+        words = None if plan.word is None or plan.sibling is None else columns.value(plan.word)
+        leaves[plan.path], texts = enum_values(plan.rule, leaves[plan.path], words)
+        if plan.sibling is not None:
+            leaves[plan.sibling] = texts
+    for path, twin in event.twins:
+        leaves[twin] = datetimes(leaves[path])
+    for path, value in event.constants.items():
+        kind = pa.int32() if isinstance(value, int) else pa.string()
+        leaves[path] = pa.repeat(pa.scalar(value, kind), columns.rows)
+    _types(event, leaves)
+    profiles = sorted(event.event_class.profiles)
+    leaves["metadata.profiles"] = pa.repeat(pa.scalar(profiles, pa.list_(pa.string())), columns.rows)
+    if compiled.raw_data:
+        leaves["raw_data"] = _raw_data(columns)
+    return leaves, refused
+
+
+def _types(event: CompiledEvent, leaves: dict[str, pa.Array]) -> None:
+    """Fill ``type_uid`` (class_uid * 100 + activity_id) and ``type_name``."""
+    ids = leaves["activity_id"].cast(pa.int64())
+    leaves["type_uid"] = pc.add(ids, event.event_class.uid * 100)
+    attribute = event.event_class.attributes["type_uid"]
+    captions = {int(key): caption for key, caption in (attribute.enum or {}).items()}
+    place = pc.index_in(leaves["type_uid"], value_set=pa.array(list(captions), pa.int64()))
+    leaves["type_name"] = pa.array(list(captions.values()), pa.string()).take(place)
+
+
+def _raw_data(columns: Columns) -> pa.Array:
+    frame = columns.frame
+    rows = row_numbers(frame.rows) if columns.selection is None else columns.selection
+    records = rows if frame.record_of is None else frame.record_of.take(rows)
+    return pa.array(frame.records(records.to_pylist()), pa.binary()).cast(pa.string())
+
+
+def _leftovers(event: CompiledEvent, columns: Columns, refused: Mapping[str, pa.Array]) -> Iterator[Leftovers]:
+    """Yield every raw value that no attribute carries."""
+    left = columns.frame.leftovers
+    if columns.selection is not None:
+        place = pc.index_in(left.rows, value_set=columns.selection)
+        kept = place.is_valid()
+        left = Leftovers(place.filter(kept), left.keys.filter(kept), left.values.filter(kept))
+    yield left
+    for name in columns.frame.columns:
+        path = paths.parse(name)
+        carried = _carried(event, columns, path, refused)
+        if carried is True:
+            continue
+        column = columns.exact(path)
+        if column.null_count < len(column):
+            yield column_leaves(name, column, None if carried is None else pc.invert(carried))
+
+
+def _carried(
+    event: CompiledEvent, columns: Columns, path: paths.Path, refused: Mapping[str, pa.Array]
+) -> pa.Array | bool | None:
+    """Return where an attribute carries the value at a path: ``True`` for everywhere, ``None`` for nowhere."""
+    found: pa.Array | None = None
+    for length in range(1, len(path) + 1):
+        for use in event.uses.get(path[:length], ()):
+            held = [columns.holds(condition) for condition in use.conditions if not _elementwise(columns, condition)]
+            held += [pc.invert(pc.fill_null(refused[name], False)) for name in _prefixes(use.attribute) if name in refused]
+            if not held:
+                return True
+            here = held[0]
+            for more in held[1:]:
+                here = pc.and_(here, more)
+            found = here if found is None else pc.or_(found, here)
+    return found
+
+
+def _elementwise(columns: Columns, condition: e.Expr) -> bool:
+    """Return whether a condition holds for the elements of lists, not for rows."""
+    return pa.types.is_list(columns.value(condition).type)
+
+
+def _prefixes(attribute: str) -> Iterator[str]:
+    steps = attribute.split(".")
+    for length in range(1, len(steps) + 1):
+        yield ".".join(steps[:length])
+        yield ".".join(steps[:length]).removesuffix("[]")
+
+
+def _unless_refused(column: pa.Array, path: str, left: Mapping[str, pa.Array]) -> pa.Array:
+    for name in _prefixes(path):
+        if name in left:
+            column = pc.if_else(left[name], pa.scalar(None, column.type), column)
+    return column
+
+
+def _judge(report: Report, failures: _Failures) -> None:
+    """Mark the rows that OCSF does not allow."""
+    if not report.invalid:
+        return
+    for finding in report.findings:
+        if finding.level == "error":
+            rows = pc.is_in(pa.array(range(report.rows), pa.int64()), value_set=finding.rows)
+            failures.add(rows, f"{finding.rule}: {finding.detail}" if finding.detail else finding.rule, finding.attribute)
+
+
+def _check_account(leaves: Mapping[str, pa.Array], failures: _Failures) -> None:
+    """Mark account ids that could not be a part of an object's key: log content must choose no path."""
+    account = leaves.get("cloud.account.uid")
+    if account is None or account.null_count == len(account):
+        return
+    encoded = account.dictionary_encode()
+    fit = pc.match_substring_regex(encoded.dictionary, pattern=_SAFE_ACCOUNT)
+    fit = pc.and_(fit, pc.invert(pc.match_substring(encoded.dictionary, pattern=_DOTS)))
+    if not pc.all(fit).as_py():
+        failures.add(pc.invert(fit.take(encoded.indices)), "the account id holds characters of a path", "cloud.account.uid")
+
+
+def _without(
+    batch: pa.RecordBatch, numbers: pa.Array, record_of: pa.Array | None, bad: Mapping[int, object]
+) -> pa.RecordBatch:
+    """Return the events of good records."""
+    if not bad:
+        return batch
+    records = numbers if record_of is None else record_of.take(numbers)
+    return batch.filter(pc.invert(pc.is_in(records, value_set=pa.array(sorted(bad), pa.int32()))))
+
+
+def _unfruitful(frame: Frame) -> list[Reject]:
+    """Return the records of which no row came: an empty list where events were due."""
+    if frame.record_of is None:
+        return []
+    seen = set(pc.unique(frame.record_of).to_pylist())
+    return [
+        Reject(frame.records([record])[0], "it holds no events", "", frame.origin_of(record))
+        for record in range(frame.read)
+        if record not in seen
+    ]
+
+
+def _unknown(compiled: CompiledMapper, frame: Frame) -> dict[str, int]:
+    """Count the raw paths that neither a table nor the mapper's list of unmapped paths names."""
+    keys = pc.value_counts(frame.leftovers.keys)
+    counts = dict(zip(keys.field(0).to_pylist(), keys.field(1).to_pylist(), strict=True))
+    named = [re.escape(path).replace(r"\.\*", r"[.\[].*") for path in compiled.mapper.unmapped]
+    known = re.compile("|".join(named) or r"(?!)")
+    return {path: count for path, count in sorted(counts.items()) if not known.fullmatch(path)}

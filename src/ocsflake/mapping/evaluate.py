@@ -1,0 +1,328 @@
+"""Evaluating expressions on a frame: Arrow columns in, one Arrow column out.
+
+An expression sees values as its log type means them: JSON null, an empty text and the log type's own null words are
+null. What an attribute finally gets is cast in `ocsflake.mapping.cast`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import singledispatchmethod
+from typing import TYPE_CHECKING
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ocsflake.errors import SchemaError
+from ocsflake.mapping import expr as e
+from ocsflake.mapping import paths
+from ocsflake.mapping.lists import each, relist
+from ocsflake.mapping.shred import shred_values
+from ocsflake.mapping.values import is_ip, json_text, scalar_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ocsflake.mapping.frame import Frame, Node
+
+__all__ = ["Columns"]
+
+_UNITS = {"s": 1000, "ms": 1}
+_FINER = {"us": 1000, "ns": 1_000_000}
+
+
+class Columns:
+    """The columns of some rows of a frame, and the values of expressions over them, each made once.
+
+    Attributes:
+        rows: How many rows.
+        bad: Expression to (rows that it could not make a value of, why); see `bad_of`.
+    """
+
+    def __init__(self, frame: Frame, root: Node, null_words: tuple[str, ...], selection: pa.Array | None = None) -> None:
+        self.frame = frame
+        self.root = root
+        self.selection = selection
+        self.rows = frame.rows if selection is None else len(selection)
+        self.bad: dict[int, tuple[pa.Array, str]] = {}
+        self._nulls = pa.array([b'""', *(msgspec.json.encode(word) for word in null_words)], pa.binary())
+        self._null_words = pa.array(["", *null_words], pa.string())
+        self._exact: dict[str, pa.Array] = {}
+        self._values: dict[int, pa.Array] = {}
+        self._by_path: dict[paths.Path, pa.Array] = {}
+
+    def exact(self, path: paths.Path) -> pa.Array:
+        """Return the column at a path as it came; nulls where it is absent."""
+        name = paths.join(path)
+        if name not in self._exact:
+            if name in self.frame.columns:
+                self._exact[name] = self.selected(self.frame.columns[name])
+            else:
+                self._exact[name] = pa.nulls(self.rows)
+                self._exact |= self._below_ancestor(path)
+        return self._exact[name]
+
+    def selected(self, column: pa.Array) -> pa.Array:
+        """Return a column of the whole frame for these rows."""
+        return column if self.selection is None else column.take(self.selection)
+
+    def value(self, expression: e.Expr) -> pa.Array:
+        """Return the value of an expression in every row."""
+        key = id(expression)
+        if key not in self._values:
+            self._values[key] = self._evaluate(expression)
+        return self._values[key]
+
+    def holds(self, condition: e.Expr) -> pa.Array:
+        """Return where a condition holds: truth values without nulls."""
+        found = self.value(condition)
+        if pa.types.is_boolean(found.type):
+            return found if not found.null_count else pc.fill_null(found, False)
+        raise SchemaError(f"{condition!r} is used as a condition and yields {found.type}")
+
+    def bad_of(self, expression: e.Expr) -> tuple[pa.Array, str] | None:
+        """Return the rows that an expression or one that it is made of could not make a value of."""
+        own = self.bad.get(id(expression))
+        for child in expression.children():
+            inner = self.bad_of(child)
+            if inner is not None:
+                own = inner if own is None else (pc.or_(own[0], inner[0]), own[1])
+        return own
+
+    def _below_ancestor(self, path: paths.Path) -> dict[str, pa.Array]:
+        """Return what is named below the nearest column that holds `path` as raw JSON."""
+        for length in range(len(path) - 1, 0, -1):
+            name = paths.join(path[:length])
+            if name not in self.frame.columns:
+                continue
+            node = self.root
+            for step in path[:length]:
+                node = node.each[0] if step == paths.EACH else node.children[step]
+            column = self.exact(path[:length])
+            return {} if pa.types.is_null(column.type) else shred_values(column, node, name)
+        return {}
+
+    def _at(self, path: paths.Path) -> pa.Array:
+        if path not in self._by_path:
+            self._by_path[path] = each(self.exact(path), self._without_null_words)
+        return self._by_path[path]
+
+    def _without_null_words(self, column: pa.Array) -> pa.Array:
+        if pa.types.is_binary(column.type):
+            words = self._nulls
+        elif pa.types.is_string(column.type):
+            words = self._null_words
+        else:
+            return column
+        empty = pc.is_in(column, value_set=words)
+        return pc.if_else(empty, pa.scalar(None, column.type), column) if pc.any(empty).as_py() else column
+
+    @singledispatchmethod
+    def _evaluate(self, expression: e.Expr) -> pa.Array:
+        raise SchemaError(f"{type(expression).__name__} is no expression that can be evaluated")
+
+    @_evaluate.register
+    def _(self, x: e.At) -> pa.Array:
+        return self._at(x.path)
+
+    @_evaluate.register
+    def _(self, x: e.Origin) -> pa.Array:
+        return self.selected(self.frame.origin_column(x.key))
+
+    @_evaluate.register
+    def _(self, x: e.Constant) -> pa.Array:
+        return pa.repeat(pa.scalar(x.value), self.rows)
+
+    @_evaluate.register
+    def _(self, x: e.Coalesce) -> pa.Array:
+        found = self.value(x.options[0])
+        for option in x.options[1:]:
+            if not found.null_count and not pa.types.is_nested(found.type):
+                break
+            found = _coalesce(found, self.value(option))
+        return found
+
+    @_evaluate.register
+    def _(self, x: e.OnlyIf) -> pa.Array:
+        found, condition = self.value(x.value), self.value(x.condition)
+        if pa.types.is_list(found.type) and pa.types.is_list(condition.type):
+            return relist(found, _only(found.flatten(), condition.flatten()))
+        return _only(found, self.holds(x.condition))
+
+    @_evaluate.register
+    def _(self, x: e.When) -> pa.Array:
+        then, otherwise = _alike(self.value(x.then), self.value(x.otherwise))
+        return pc.if_else(self.holds(x.condition), then, otherwise)
+
+    @_evaluate.register
+    def _(self, x: e.Lookup) -> pa.Array:
+        keys = pa.array(list(x.table), pa.string())
+        found = pa.array(list(x.table.values()))
+
+        def look(column: pa.Array) -> pa.Array:
+            text = scalar_text(column)
+            values = found.take(pc.index_in(text, value_set=keys))
+            return values if x.default is None else _default(values, text, x.default)
+
+        return each(self.value(x.key), look)
+
+    @_evaluate.register
+    def _(self, x: e.LookupPrefix) -> pa.Array:
+        def look(column: pa.Array) -> pa.Array:
+            encoded = scalar_text(column).dictionary_encode()
+            words = encoded.dictionary.to_pylist()
+            found = pa.array([_by_prefix(word, x.table, x.default) for word in words], _type_of(x.table, x.default))
+            return found.take(encoded.indices)
+
+        return each(self.value(x.key), look)
+
+    @_evaluate.register
+    def _(self, x: e.IsIn) -> pa.Array:
+        words = pa.array(x.values, pa.string())
+        return each(self.value(x.value), lambda column: pc.is_in(scalar_text(column), value_set=words))
+
+    @_evaluate.register
+    def _(self, x: e.IsNull) -> pa.Array:
+        return self.value(x.value).is_null()
+
+    @_evaluate.register
+    def _(self, x: e.IsIp) -> pa.Array:
+        return each(self.value(x.value), lambda column: is_ip(scalar_text(column)))
+
+    @_evaluate.register
+    def _(self, x: e.Equal) -> pa.Array:
+        if not isinstance(x.other, e.Constant):
+            pair = [scalar_text(self.value(side)) for side in (x.value, x.other)]
+            return pc.fill_null(pc.equal(*pair), False)
+        wanted = x.other.value
+        word = str(wanted).lower() if isinstance(wanted, bool) else str(wanted)
+
+        def equal(column: pa.Array) -> pa.Array:
+            text = scalar_text(column)
+            return pc.fill_null(pc.equal(pc.utf8_lower(text) if isinstance(wanted, bool) else text, word), False)
+
+        return each(self.value(x.value), equal)
+
+    @_evaluate.register
+    def _(self, x: e.Not) -> pa.Array:
+        return pc.invert(self.holds(x.condition))
+
+    @_evaluate.register
+    def _(self, x: e.All) -> pa.Array:
+        return pc.and_(self.holds(x.conditions[0]), self.holds(x.conditions[1]))
+
+    @_evaluate.register
+    def _(self, x: e.Any_) -> pa.Array:
+        return pc.or_(self.holds(x.conditions[0]), self.holds(x.conditions[1]))
+
+    @_evaluate.register
+    def _(self, x: e.Text) -> pa.Array:
+        return each(self.value(x.value), scalar_text)
+
+    @_evaluate.register
+    def _(self, x: e.Split) -> pa.Array:
+        def part(column: pa.Array) -> pa.Array:
+            encoded = scalar_text(column).dictionary_encode()
+            found = [_part(word, x.separator, x.index) for word in encoded.dictionary.to_pylist()]
+            return pa.array(found, pa.string()).take(encoded.indices)
+
+        return each(self.value(x.value), part)
+
+    @_evaluate.register
+    def _(self, x: e.Epoch) -> pa.Array:
+        source = self.value(x.value)
+        text = scalar_text(source)
+        found = _epoch(text, x.unit)
+        bad = pc.and_(found.is_null(), text.is_valid())
+        if pc.any(bad).as_py():
+            self.bad[id(x)] = (bad, f"no count of {x.unit} since 1970")
+        return found
+
+    @_evaluate.register
+    def _(self, x: e.Apply) -> pa.Array:
+        found = x.function(*[each(self.value(argument), scalar_text) for argument in x.arguments])
+        if isinstance(found, pa.ChunkedArray):
+            found = found.combine_chunks()
+        if len(found) != self.rows:
+            raise SchemaError(f"{x.function.__name__} returned {len(found)} values for {self.rows} rows")
+        return found
+
+
+def _only(values: pa.Array, condition: pa.Array) -> pa.Array:
+    return pc.if_else(condition, values, pa.scalar(None, values.type))
+
+
+def _coalesce(first: pa.Array, second: pa.Array) -> pa.Array:
+    if pa.types.is_null(first.type):
+        return second
+    if pa.types.is_null(second.type):
+        return first
+    if pa.types.is_list(first.type) and pa.types.is_list(second.type):
+        if pc.list_value_length(first).equals(pc.list_value_length(second)):
+            return relist(first, _coalesce(first.flatten(), second.flatten()))
+        return pc.if_else(first.is_valid(), first, second)
+    first, second = _alike(first, second)
+    return pc.coalesce(first, second)
+
+
+def _alike(first: pa.Array, second: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return two columns as one type: JSON tokens where one of them is, else text."""
+    if first.type == second.type or pa.types.is_null(first.type) or pa.types.is_null(second.type):
+        kind = second.type if pa.types.is_null(first.type) else first.type
+        return first.cast(kind), second.cast(kind)
+    if pa.types.is_binary(first.type) or pa.types.is_binary(second.type):
+        return _tokens(first), _tokens(second)
+    return scalar_text(first), scalar_text(second)
+
+
+def _tokens(column: pa.Array) -> pa.Array:
+    return column if pa.types.is_binary(column.type) else json_text(column).cast(pa.binary())
+
+
+def _default(values: pa.Array, text: pa.Array, default: e.Scalar) -> pa.Array:
+    missing = pc.and_(values.is_null(), text.is_valid())
+    return pc.if_else(missing, pa.scalar(default), values)
+
+
+def _type_of(table: Mapping[str, e.Scalar], default: e.Scalar | None) -> pa.DataType:
+    return pa.array([*table.values(), default]).type
+
+
+def _by_prefix(word: str | None, table: Mapping[str, e.Scalar], default: e.Scalar | None) -> e.Scalar | None:
+    if word is None:
+        return None
+    best = max((key for key in table if word.startswith(key) and not word[len(key) :][:1].islower()), key=len, default="")
+    return table[best] if best else default
+
+
+def _part(word: str | None, separator: str, index: int) -> str | None:
+    parts = [] if word is None else word.split(separator)
+    return parts[index] if -len(parts) <= index < len(parts) else None
+
+
+def _epoch(text: pa.Array, unit: str) -> pa.Array:
+    """Return milliseconds, floored; null where a text is no number or no time before the year 10000."""
+    try:
+        count = text.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return pa.array([_epoch_one(word, unit) for word in text.to_pylist()], pa.int64())
+    if unit in _UNITS:
+        sane = pc.less(pc.abs(count), 10**15)
+        return pc.multiply(_only(count, sane), _UNITS[unit])
+    divisor = _FINER[unit]
+    cut = pc.divide(count, divisor)
+    behind = pc.greater(pc.multiply(cut, divisor), count)
+    return pc.subtract(cut, behind.cast(pa.int64()))
+
+
+def _epoch_one(word: str | None, unit: str) -> int | None:
+    match = re.fullmatch(r"(-?)(\d{1,19})(?:\.(\d*))?", word or "")
+    if match is None:
+        return None
+    sign, whole, fraction = match.groups()
+    digits = {"s": 3, "ms": 0}.get(unit, 0)
+    scaled = int(whole) * 10**digits + int(((fraction or "") + "000")[:digits] or 0)
+    return int(sign + str(scaled)) // _FINER.get(unit, 1)
+
+

@@ -1,0 +1,175 @@
+"""Raw values that no path names: collected by key, flattened to leaves, on their way to ``unmapped``."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from attrs import frozen
+
+from ocsflake.mapping import paths
+from ocsflake.mapping.values import string_text, token_column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+__all__ = ["Collector", "Leftovers", "flatten_tokens", "leaves_of"]
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+@frozen(eq=False)
+class Leftovers:
+    """Raw leaves that no path names: row numbers (int32), keys and values (text), three columns of one length."""
+
+    rows: pa.Array
+    keys: pa.Array
+    values: pa.Array
+
+    @classmethod
+    def none(cls) -> Leftovers:
+        """Return no leftovers."""
+        return cls(pa.array([], pa.int32()), pa.array([], pa.string()), pa.array([], pa.string()))
+
+    @classmethod
+    def joined(cls, parts: Iterable[Leftovers]) -> Leftovers:
+        """Return leftovers of the same rows as one."""
+        found = list(parts)
+        if len(found) == 1:
+            return found[0]
+        names = ("rows", "keys", "values")
+        return cls(*[pa.concat_arrays([getattr(part, name) for part in found]) for name in names])
+
+    def repeated(self, parents: pa.Array) -> Leftovers:
+        """Return them for rows that each came of one row here: `parents` (int32) names it, in ascending order."""
+        order = pc.sort_indices(self.rows)
+        rows, keys, values = (column.take(order) for column in (self.rows, self.keys, self.values))
+        by_row: dict[int, list[int]] = {}
+        for place, row in enumerate(rows.to_pylist()):
+            by_row.setdefault(row, []).append(place)
+        pairs = [(new, place) for new, old in enumerate(parents.to_pylist()) for place in by_row.get(old, ())]
+        places = pa.array([place for _, place in pairs], pa.int32())
+        return Leftovers(
+            pa.array([new for new, _ in pairs], pa.int32()), keys.take(places), values.take(places)
+        )
+
+
+class Collector:
+    """Collects raw values by key and row while records are taken apart."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, dict[str, tuple[list[int], list[bytes]]]] = {}
+        self.rows: Sequence[int] | None = None
+        """Within a list: element number to row number."""
+
+    def take(self, objects: Sequence[Mapping[str, bytes]], prefix: str) -> None:
+        """Take all members that are left in `objects`, which stand at `prefix` (with its dot)."""
+        found, rows = self.found.setdefault(prefix, {}), self.rows
+        for number, members in enumerate(objects):
+            if members:
+                row = number if rows is None else rows[number]
+                for key, value in members.items():
+                    try:
+                        at, values = found[key]
+                    except KeyError:
+                        at, values = found[key] = ([], [])
+                    at.append(row)
+                    values.append(value)
+
+    def add(self, number: int, path: str, value: bytes) -> None:
+        """Take one value at `path` that is of another shape than the mapper expects."""
+        at, values = self.found.setdefault(path, {}).setdefault("", ([], []))
+        at.append(number if self.rows is None else self.rows[number])
+        values.append(value)
+
+    def leftovers(self) -> Leftovers:
+        """Return everything as columns of flattened leaves."""
+        names: list[str] = []
+        rows = array("i")
+        places = array("i")
+        values: list[bytes] = []
+        parts = []
+        for name, at, raw in self._named():
+            if paths.EACH in name:
+                parts.append(_joined_by_row(name, at, raw))
+                continue
+            places.extend([len(names)] * len(at))
+            names.append(name)
+            rows.extend(at)
+            values += raw
+        keys = pa.array(names, pa.string()).take(pa.array(places, pa.int32()))
+        parts.append(flatten_tokens(pa.array(rows, pa.int32()), keys, token_column(values)))
+        return Leftovers.joined(parts)
+
+    def _named(self) -> Iterator[tuple[str, list[int], list[bytes]]]:
+        for prefix, members in self.found.items():
+            for key, (at, values) in members.items():
+                yield prefix + paths.quote(key) if prefix[-1:] in ("", ".") else prefix, at, values
+
+
+def flatten_tokens(rows: pa.Array, keys: pa.Array, tokens: pa.Array) -> Leftovers:
+    """Return raw values as flattened leaves.
+
+    Objects become dotted keys; lists ``a[].b``, with the values of one row joined by ``,``; JSON null is no leaf.
+    """
+    nested = pc.or_(pc.starts_with(tokens, pattern=b"{"), pc.starts_with(tokens, pattern=b"["))
+    nested = pc.fill_null(nested, False)
+    if not pc.any(nested).as_py():
+        return _scalars(rows, keys, tokens)
+    flat = pc.invert(nested)
+    deep = zip(*(column.filter(nested).to_pylist() for column in (rows, keys, tokens)), strict=True)
+    seen: dict[tuple[str, bytes], dict[str, str]] = {}
+    at, names, texts = array("i"), [], []
+    for row, key, token in deep:
+        leaves = seen.get((key, token))
+        if leaves is None:
+            leaves = seen[key, token] = leaves_of(token, key)
+        at.extend([row] * len(leaves))
+        names += leaves.keys()
+        texts += leaves.values()
+    found = Leftovers(pa.array(at, pa.int32()), pa.array(names, pa.string()), pa.array(texts, pa.string()))
+    return Leftovers.joined([_scalars(rows.filter(flat), keys.filter(flat), tokens.filter(flat)), found])
+
+
+def leaves_of(token: bytes, path: str) -> dict[str, str]:
+    """Return the leaves below one raw value: path to text, the values of a list joined by ``,``."""
+    found: dict[str, list[str]] = {}
+    pending: list[tuple[str, bytes]] = [(path, token)]
+    while pending:
+        where, value = pending.pop()
+        start = bytes(memoryview(value)[:1])
+        if start == b"{":
+            inner = _OBJECT.decode(value)
+            pending += [(f"{where}.{paths.quote(key)}", inner[key]) for key in reversed(inner)]
+        elif start == b"[":
+            pending += [(where + paths.EACH, element) for element in reversed(_LIST.decode(value))]
+        elif start == b'"':
+            found.setdefault(where, []).append(msgspec.json.decode(value, type=str))
+        elif start != b"n":
+            found.setdefault(where, []).append(bytes(value).decode())
+    return {where: ",".join(values) for where, values in found.items()}
+
+
+def _joined_by_row(name: str, at: Sequence[int], raw: Sequence[bytes]) -> Leftovers:
+    """Return leaves within a list: one value a row and path, joined by ``,``."""
+    found: dict[tuple[int, str], list[str]] = {}
+    for row, token in zip(at, raw, strict=True):
+        for leaf, text in leaves_of(token, name).items():
+            found.setdefault((row, leaf), []).append(text)
+    return Leftovers(
+        pa.array([row for row, _ in found], pa.int32()),
+        pa.array([leaf for _, leaf in found], pa.string()),
+        pa.array([",".join(texts) for texts in found.values()], pa.string()),
+    )
+
+
+def _scalars(rows: pa.Array, keys: pa.Array, tokens: pa.Array) -> Leftovers:
+    text = pc.coalesce(string_text(tokens), tokens.cast(pa.string()))
+    if not text.null_count:
+        return Leftovers(rows, keys, text)
+    kept = text.is_valid()
+    return Leftovers(rows.filter(kept), keys.filter(kept), text.filter(kept))

@@ -1,0 +1,73 @@
+"""Shapes of list columns: the same lengths with other values, one value for every element, elements by row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["each", "fit", "lengths", "relist", "rows_with", "singles"]
+
+
+def each(column: pa.Array, function: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """Apply a function to the values of a column, within lists too."""
+    if pa.types.is_list(column.type):
+        return relist(column, each(column.flatten(), function))
+    return function(column)
+
+
+def lengths(lists: pa.Array) -> pa.Array:
+    """Return how many elements each row has (int32); none where the list is null."""
+    return pc.fill_null(pc.list_value_length(lists), 0)
+
+
+def relist(shape: pa.Array, values: pa.Array) -> pa.Array:
+    """Return lists of the lengths of `shape` with other values."""
+    return _lists(lengths(shape), values, shape.is_null() if shape.null_count else None)
+
+
+def singles(values: pa.Array) -> pa.Array:
+    """Return a list of one for each value, and null for null."""
+    if not values.null_count:
+        return _lists(pa.repeat(pa.scalar(1, pa.int32()), len(values)), values, None)
+    valid = values.is_valid()
+    return _lists(valid.cast(pa.int32()), values.filter(valid), values.is_null())
+
+
+def fit(column: pa.Array, shape: pa.Array) -> pa.Array:
+    """Return one value for each element of `shape`: the elements of a list, or a row's one value repeated.
+
+    A row whose list is null or absent in `column` gives nulls.
+    """
+    parents = pc.list_parent_indices(shape)
+    if pa.types.is_null(column.type):
+        return pa.nulls(len(parents))
+    if not pa.types.is_list(column.type):
+        return column.take(parents)
+    own, wanted = lengths(column), lengths(shape)
+    if own.equals(wanted):
+        return column.flatten()
+    place = pc.subtract(pa.array(range(len(parents)), pa.int64()), _starts(wanted).take(parents))
+    there = pc.less(place, own.take(parents).cast(pa.int64()))
+    source = pc.add(_starts(own).take(parents), place)
+    return column.flatten().take(pc.if_else(there, source, pa.scalar(None, pa.int64())))
+
+
+def rows_with(lists: pa.Array, marked: pa.Array) -> pa.Array:
+    """Return the rows of which an element is marked, as truth values."""
+    rows = pc.unique(pc.list_parent_indices(lists).filter(marked)).cast(pa.int64())
+    return pc.is_in(pa.array(range(len(lists)), pa.int64()), value_set=rows)
+
+
+def _starts(counts: pa.Array) -> pa.Array:
+    total = pc.cumulative_sum(counts.cast(pa.int64()))
+    return pc.subtract(total, counts.cast(pa.int64()))
+
+
+def _lists(counts: pa.Array, values: pa.Array, absent: pa.Array | None) -> pa.Array:
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(counts).cast(pa.int32())])
+    return pa.ListArray.from_arrays(offsets, values, mask=absent)

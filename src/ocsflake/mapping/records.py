@@ -1,0 +1,255 @@
+"""Cutting a buffer into single JSON records, whatever envelope they came in.
+
+Known envelopes: JSON lines, one document, a JSON array, concatenated or pretty-printed documents, an object that
+holds a list (``{"Records": []}``, ``{"records": []}``, ``{"value": []}``), an EventBridge event (``detail``), a
+CloudWatch Logs subscription (``logEvents[].message``), each also within the other forms, with or without a byte
+order mark.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ocsflake.mapping.rejects import Reject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["MAX_RECORD", "split_records"]
+
+MAX_RECORD = 1 << 20
+"""Bytes of the largest record. A Parquet page holds at most 1 MB in a custom source of Security Lake, and a value
+that is longer than a page can never be stored in one."""
+
+_BOM = b"\xef\xbb\xbf"
+_BETWEEN = " \t\r\n,"
+_MAX_ENVELOPES = 3
+
+Object = dict[str, msgspec.Raw]
+_OBJECT = msgspec.json.Decoder(Object)
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_ANY = msgspec.json.Decoder(msgspec.Raw)
+_TEXT = msgspec.json.Decoder(str)
+_JSON_ERRORS = (msgspec.DecodeError, RecursionError)
+
+_SURROGATES = re.compile(
+    rb"\\\\|\\u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+def split_records(data: bytes, unwrap: tuple[str, ...]) -> tuple[list[bytes], list[Reject]]:
+    """Return the records of a buffer, as buffers of one JSON object each, and what is no record.
+
+    Args:
+        data: JSON in any of the forms that the module names.
+        unwrap: Keys of an envelope whose value is a list of records, or a record.
+
+    Returns:
+        Records (not yet decoded: msgspec's raw buffers, or bytes), and a reject for each value that is no JSON
+        object or no JSON at all.
+    """
+    splitter = _Splitter(unwrap)
+    if data.startswith(_BOM):
+        data = data[len(_BOM) :]
+    if _invalid_utf8(data) is not None:
+        data = splitter.without_invalid_lines(data)
+    splitter.document(data)
+    return splitter.records, splitter.rejects
+
+
+def repair_surrogates(record: bytes) -> bytes:
+    """Return JSON with every lone surrogate escape replaced by U+FFFD: no text can hold half a character."""
+    return _SURROGATES.sub(lambda m: b"\\ufffd" if m.group(1) else m.group(0), record)
+
+
+def problem(error: Exception) -> str:
+    """Return what a JSON decoder had to say, in one line."""
+    if isinstance(error, RecursionError):
+        return "JSON is nested too deeply"
+    return f"not JSON: {str(error)[:200]}"
+
+
+class _Splitter:
+    """Collects records and rejects while envelopes are taken off, to a bounded depth."""
+
+    def __init__(self, unwrap: tuple[str, ...]) -> None:
+        self.unwrap = unwrap
+        self.signs = [json.dumps(key).encode() for key in (*unwrap, "detail-type", "logEvents")]
+        self.records: list[bytes] = []
+        self.rejects: list[Reject] = []
+
+    def document(self, data: bytes) -> None:
+        """Take one document, or several in a row."""
+        try:
+            self.value(data)
+        except _JSON_ERRORS as error:
+            first = next((line for line in data.split(b"\n", 64) if not line.isspace() and line), b"")
+            if _is_document(first):
+                self.lines(data)
+            elif rest := self.concatenated(data):
+                if any(line[:1] in b"{[" and _is_document(line) for line in rest.split(b"\n") if line):
+                    self.lines(rest)
+                else:
+                    self.reject(rest, problem(error))
+
+    def value(self, data: bytes) -> None:
+        """Take one JSON document: a record, an envelope, or a list of either."""
+        start = data.lstrip()[:1]
+        if start == b"[":
+            elements = _LIST.decode(data)
+            if self.may_be_wrapped(data):
+                for element in elements:
+                    self.element(element)
+            else:
+                self.records += elements
+        elif start:
+            self.envelope(data, 0)
+
+    def lines(self, data: bytes) -> None:
+        """Take JSON lines; a line that needs no unwrapping is not decoded here."""
+        for line in data.split(b"\n"):
+            if line and not line.isspace():
+                if line[:1] == b"{" and b"}{" not in line and not self.may_be_wrapped(line):
+                    self.records.append(line)
+                else:
+                    self.line(line)
+
+    def line(self, line: bytes) -> None:
+        """Take one line that is more, or less, than a record."""
+        try:
+            self.value(line)
+        except _JSON_ERRORS as error:
+            if rest := self.concatenated(line):
+                self.reject(rest, problem(error))
+
+    def concatenated(self, data: bytes) -> bytes:
+        """Take documents that follow one another; return what is left from the first that does not parse."""
+        text = data.decode()
+        position = 0
+        for start, end in _documents(text):
+            document = text[start:end].encode()
+            try:
+                self.value(document)
+            except _JSON_ERRORS as error:
+                self.reject(document, problem(error))
+            position = end
+        return text[position:].strip(_BETWEEN).encode()
+
+    def envelope(self, data: bytes, depth: int) -> None:
+        """Take one JSON object: a record, or an envelope of records."""
+        found = _decode_object(data)
+        key = next((key for key in self.unwrap if key in found), None)
+        if depth > _MAX_ENVELOPES:
+            self.reject(data, "envelopes within envelopes")
+        elif key is not None:
+            self.inner(found[key], data, key, depth)
+        elif "detail-type" in found and "detail" in found:
+            self.envelope(found["detail"], depth + 1)
+        elif "logEvents" in found and "messageType" in found:
+            for event in _LIST.decode(found["logEvents"]):
+                self.log_event(event, depth)
+        else:
+            self.records.append(data)
+
+    def inner(self, value: bytes, data: bytes, key: str, depth: int) -> None:
+        """Take what an envelope holds."""
+        start = bytes(memoryview(value)[:1])
+        if start == b"[":
+            self.records += _LIST.decode(value)
+        elif start == b"{":
+            self.envelope(value, depth + 1)
+        elif start != b"n":
+            self.reject(data, f"{key} is {_kind(value)}, a list of records is due")
+
+    def element(self, element: bytes) -> None:
+        """Take an element of a list that may be an envelope."""
+        try:
+            self.envelope(element, 1)
+        except _JSON_ERRORS:
+            self.records.append(element)  # the parser says what is wrong with it
+
+    def log_event(self, event: bytes, depth: int) -> None:
+        """Take one message of a CloudWatch Logs subscription."""
+        try:
+            text = _TEXT.decode(_decode_object(event)["message"]).encode()
+        except (*_JSON_ERRORS, KeyError):
+            self.reject(event, "a log event has no message")
+            return
+        try:
+            self.envelope(text, depth + 1)
+        except _JSON_ERRORS as error:
+            self.reject(text, problem(error))
+
+    def may_be_wrapped(self, data: bytes) -> bool:
+        """Return whether a text holds the key of an envelope anywhere."""
+        return any(sign in data for sign in self.signs)
+
+    def without_invalid_lines(self, data: bytes) -> bytes:
+        """Reject the lines that are no UTF-8, and return the others."""
+        good = []
+        for line in data.split(b"\n"):
+            at = _invalid_utf8(line)
+            if at is None:
+                good.append(line)
+            else:
+                self.reject(line, f"not UTF-8 (byte {at + 1})")
+        return b"\n".join(good)
+
+    def reject(self, record: bytes, reason: str) -> None:
+        """Keep what is no record."""
+        self.rejects.append(Reject(bytes(record), reason))
+
+
+def _decode_object(data: bytes) -> Object:
+    try:
+        return _OBJECT.decode(data)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        repaired = repair_surrogates(data)
+        if repaired == data:
+            raise
+        return _OBJECT.decode(repaired)
+
+
+def _is_document(line: bytes) -> bool:
+    try:
+        _ANY.decode(line)
+    except _JSON_ERRORS:
+        return False
+    return True
+
+
+def _documents(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where the documents of a text begin and end, up to the first that does not parse."""
+    scan: Callable[[str, int], tuple[object, int]] = json.JSONDecoder().raw_decode
+    position = 0
+    while True:
+        while position < len(text) and text[position] in _BETWEEN:
+            position += 1
+        if position >= len(text) or text[position] not in "{[":
+            return
+        try:
+            _, end = scan(text, position)
+        except (ValueError, RecursionError):
+            return
+        yield position, end
+        position = end
+
+
+def _invalid_utf8(data: bytes) -> int | None:
+    """Return the place of the first byte that is no UTF-8."""
+    try:
+        str(data, "utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    return None
+
+
+def _kind(token: bytes) -> str:
+    kinds = {b"{": "an object", b"[": "a list", b'"': "text", b"t": "true", b"f": "false", b"n": "null"}
+    return kinds.get(bytes(memoryview(token)[:1]), "a number")

@@ -1,0 +1,369 @@
+"""The JSON shredder: raw records in, one Arrow column for each path that a mapper names, and all else as leftovers.
+
+msgspec cuts each object into the raw JSON of its members; members that a mapper names are taken out one column at a
+time, and what then is left in the objects is what nobody named. Values stay the bytes that came, until an attribute
+asks for text, a number or a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from array import array
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow as pa
+from attrs import frozen
+
+from ocsflake.mapping import paths
+from ocsflake.mapping.frame import Frame
+from ocsflake.mapping.leftovers import Collector, Leftovers
+from ocsflake.mapping.records import MAX_RECORD, problem, repair_surrogates, split_records
+from ocsflake.mapping.rejects import Reject
+from ocsflake.mapping.values import token_column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ocsflake.mapping.frame import Node
+    from ocsflake.model import RawBatch
+
+__all__ = ["JsonRecords", "members", "shred_values"]
+
+_CHUNK_ROWS = 1000
+_CHUNK_BYTES = 4 << 20
+
+Object = dict[str, msgspec.Raw]
+_OBJECT = msgspec.json.Decoder(Object)
+_OBJECT_OR_NULL = msgspec.json.Decoder(Object | None)
+_LIST_OR_NULL = msgspec.json.Decoder(list[msgspec.Raw] | None)
+_NOTHING: Object = {}
+_JSON_ERRORS = (msgspec.DecodeError, RecursionError)
+
+
+@frozen
+class JsonRecords:
+    """A parser of JSON records.
+
+    Attributes:
+        unwrap: The key of an envelope that holds records, or several: ``Records``, ``records``, ``value`` ...
+            JSON lines, arrays, concatenated documents, EventBridge and CloudWatch Logs envelopes are always known.
+        explode: A path that ends in ``[]``: every element of the list becomes a row of its own, beside the fields of
+            its record.
+        skip: What is no record of this log type: a name and a key that only such a document has.
+    """
+
+    unwrap: tuple[str, ...] = ()
+    explode: str | None = None
+    skip: tuple[tuple[str, str], ...] = ()
+
+    def whole_paths(self) -> list[paths.Path]:
+        """Return the paths of the lists whose elements become rows."""
+        steps = paths.parse(self.explode) if self.explode else ()
+        return [steps[:place] for place, step in enumerate(steps) if step == paths.EACH]
+
+    def __call__(self, raw: RawBatch, root: Node) -> Iterator[Frame]:
+        """Yield the frames of some raw records."""
+        if isinstance(raw.records, pa.RecordBatch):
+            yield column_frame(raw.records, raw.origin)
+            return
+        records, rejects = _records_of(raw.records, self.unwrap)
+        for start, stop in _chunks(records):
+            with _paused_gc():
+                frame = _shred(records[start:stop], rejects, raw.origin, root, self.skip)
+            rejects = []
+            yield _explode(frame, paths.parse(self.explode), root) if self.explode else frame
+        if rejects:
+            yield _shred([], rejects, raw.origin, root, ())
+
+
+def column_frame(batch: pa.RecordBatch, origin: Mapping[str, str]) -> Frame:
+    """Return a frame of records that came as Arrow columns; raw bytes are their JSON."""
+
+    def records(numbers: Sequence[int]) -> list[bytes]:
+        rows = batch.take(pa.array(numbers, pa.int64())).to_pylist()
+        return [
+            msgspec.json.encode({k: v for k, v in row.items() if v is not None}, enc_hook=str) for row in rows
+        ]
+
+    columns = {
+        paths.quote(name): _plain(column)
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    }
+    return Frame(
+        rows=batch.num_rows,
+        columns=columns,
+        leftovers=Leftovers.none(),
+        records=records,
+        record_of=None,
+        read=batch.num_rows,
+        origins=((batch.num_rows, origin),),
+    )
+
+
+def shred_values(tokens: pa.Array, node: Node, path: str) -> dict[str, pa.Array]:
+    """Return the columns of what `node` names below a column of JSON tokens (or text that holds JSON).
+
+    Leftovers are not collected: the column itself holds them.
+    """
+    values: list[Any] = [b"" if v is None else v for v in tokens.cast(pa.binary()).to_pylist()]
+    with _paused_gc():
+        return _below(values, node, path, None)
+
+
+def members(data: bytes) -> Object | None:
+    """Return the members of a JSON object as raw JSON, ``None`` for anything else."""
+    try:
+        return _OBJECT.decode(data)
+    except _JSON_ERRORS:
+        return None
+
+
+def _records_of(records: Any, unwrap: tuple[str, ...]) -> tuple[list[bytes], list[Reject]]:
+    if isinstance(records, bytes | bytearray | memoryview):
+        return split_records(bytes(records), unwrap)
+    found: list[bytes] = []
+    rejects: list[Reject] = []
+    for record in records:
+        inner, bad = split_records(bytes(record), unwrap)
+        found += inner
+        rejects += bad
+    return found, rejects
+
+
+def _explode(frame: Frame, steps: paths.Path, root: Node) -> Frame:
+    """Return a frame with one row for each element of a list; rows without elements are left out."""
+    node = root
+    for place, step in enumerate(steps):
+        if step != paths.EACH:
+            node = node.children[step]
+            continue
+        path = paths.join(steps[:place])
+        columns = dict(frame.columns)
+        tokens = columns.pop(path, None)
+        values: list[Any] = [] if tokens is None else [b"" if t is None else t for t in tokens.to_pylist()]
+        left = Collector()
+        lists = _decode_all(values, _list_or_object, path, left)
+        owners = [number for number, found in enumerate(lists) for _ in found or ()]
+        node = node.each[0]
+        elements = [element for found in lists if found for element in found]
+        inner = (
+            {path + paths.EACH: token_column(elements)}
+            if node.whole
+            else _below(elements, node, path + "[]", left)
+        )
+        parents = pa.array(owners, pa.int32())
+        frame = Frame(
+            rows=len(owners),
+            columns={name: column.take(parents) for name, column in columns.items()} | inner,
+            leftovers=Leftovers.joined([frame.leftovers.repeated(parents), left.leftovers()]),
+            records=frame.records,
+            record_of=parents if frame.record_of is None else frame.record_of.take(parents),
+            read=frame.read,
+            origins=frame.origins,
+            rejects=frame.rejects,
+            skipped=frame.skipped,
+        )
+    return frame
+
+
+def _chunks(records: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Yield runs of records that fit into a processor's cache."""
+    start, size = 0, 0
+    for stop, length in enumerate(map(len, records)):
+        if stop > start and (stop - start >= _CHUNK_ROWS or size + length > _CHUNK_BYTES):
+            yield start, stop
+            start, size = stop, 0
+        size += length
+    if start < len(records):
+        yield start, len(records)
+
+
+def _shred(
+    records: Sequence[bytes],
+    rejects: Sequence[Reject],
+    origin: Mapping[str, str],
+    root: Node,
+    skip: tuple[tuple[str, str], ...],
+) -> Frame:
+    bad = [Reject(r.record, r.reason, r.attribute, origin) for r in rejects]
+    objects, kept, skipped = _objects(records, origin, bad, skip)
+    left = Collector()
+    columns = _members(objects, root, "", left)
+    left.take(objects, "")
+    return Frame(
+        rows=len(kept),
+        columns=columns,
+        leftovers=left.leftovers(),
+        records=lambda numbers: [bytes(kept[n]) for n in numbers],
+        record_of=None,
+        read=len(kept),
+        origins=((len(kept), origin),) if kept else (),
+        rejects=tuple(bad),
+        skipped=skipped,
+    )
+
+
+def _objects(
+    records: Sequence[bytes], origin: Mapping[str, str], bad: list[Reject], skip: tuple[tuple[str, str], ...]
+) -> tuple[list[Object], Sequence[bytes], dict[str, int]]:
+    """Decode records; what is too long, no object or none of ours is left out."""
+    skipped: dict[str, int] = {}
+    if max(map(len, records), default=0) <= MAX_RECORD:
+        with contextlib.suppress(*_JSON_ERRORS):
+            objects = list(map(_OBJECT.decode, records))
+            if not any(key in found for found in objects for _, key in skip):
+                return objects, records, skipped
+    objects, kept = [], []
+    for record in records:
+        if len(record) > MAX_RECORD:
+            bad.append(
+                Reject(bytes(record), f"{len(record):,} bytes, at most {MAX_RECORD:,} are taken", "", origin)
+            )
+            continue
+        try:
+            found, record = _decode(record)
+        except _JSON_ERRORS as error:
+            bad.append(Reject(bytes(record), _why(record, error), "", origin))
+            continue
+        name = next((name for name, key in skip if key in found), None)
+        if name is None:
+            objects.append(found)
+            kept.append(record)
+        else:
+            skipped[name] = skipped.get(name, 0) + 1
+    return objects, kept, skipped
+
+
+def _decode(record: bytes) -> tuple[Object, bytes]:
+    try:
+        return _OBJECT.decode(record), record
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        repaired = repair_surrogates(bytes(record))
+        return _OBJECT.decode(repaired), repaired
+
+
+def _why(record: bytes, error: Exception) -> str:
+    if isinstance(error, msgspec.ValidationError):
+        return f"a JSON object is due: {str(error)[:100]}"
+    return problem(error)
+
+
+def _members(
+    objects: Sequence[Object], node: Node, prefix: str, left: Collector | None
+) -> dict[str, pa.Array]:
+    """Take the named members out of objects; each becomes a column, and so does what is named below it."""
+    columns: dict[str, pa.Array] = {}
+    for key, child in node.children.items():
+        tokens: list[Any] = [found.pop(key, b"") for found in objects]
+        if any(tokens):
+            path = prefix + paths.quote(key)
+            if child.whole:
+                columns[path] = token_column(tokens)
+            else:
+                columns |= _below(tokens, child, path, left)
+    return columns
+
+
+def _below(tokens: Sequence[Any], node: Node, path: str, left: Collector | None) -> dict[str, pa.Array]:
+    """Return the columns below one member, which may be an object, a list, or text that holds either."""
+    if node.each:
+        return _elements(tokens, node.each[0], path, left)
+    objects = _decode_all(tokens, _OBJECT_OR_NULL.decode, path, left)
+    columns = _members(objects, node, path + ".", left)
+    if left is not None:
+        left.take(objects, path + ".")
+    return columns
+
+
+def _elements(tokens: Sequence[Any], node: Node, path: str, left: Collector | None) -> dict[str, pa.Array]:
+    """Return list columns of what is named in the elements of a list; an object counts as a list of one."""
+    lists = _decode_all(tokens, _list_or_object, path, left)
+    offsets = array("i", [0])
+    elements: list[Any] = []
+    owners: list[int] = []
+    for number, found in enumerate(lists):
+        if found:
+            elements += found
+            owners += [number] * len(found)
+        offsets.append(len(elements))
+    if not elements:
+        return {}
+    if left is not None:
+        outer = left.rows
+        left.rows = owners if outer is None else [outer[n] for n in owners]
+    inner = (
+        {path + paths.EACH: token_column(elements)}
+        if node.whole
+        else _below(elements, node, path + paths.EACH, left)
+    )
+    if left is not None:
+        left.rows = outer
+    places = pa.array(offsets, pa.int32())
+    absent = pa.array([not found for found in lists], pa.bool_())  # an empty list is no list
+    return {name: pa.ListArray.from_arrays(places, column, mask=absent) for name, column in inner.items()}
+
+
+def _decode_all(
+    tokens: Sequence[Any], decode: Callable[[Any], Any], path: str, left: Collector | None
+) -> list[Any]:
+    nothing: Any = _NOTHING
+    try:
+        return [(decode(token) or nothing) if token else nothing for token in tokens]
+    except _JSON_ERRORS:
+        pass
+    found = []
+    for number, token in enumerate(tokens):
+        value: Any = nothing
+        if token:
+            try:
+                value = decode(_inner_json(token)) or nothing
+            except _JSON_ERRORS:
+                if left is not None:
+                    left.add(number, path, token)
+        found.append(value)
+    return found
+
+
+def _inner_json(token: Any) -> bytes:
+    """Return the JSON that a text holds (dynamic columns come so), any other value as it is."""
+    value = bytes(token)
+    if value[:1] == b'"':
+        text = msgspec.json.decode(value, type=str)
+        if text.lstrip()[:1] in ("{", "["):
+            return text.encode()
+    return value
+
+
+def _list_or_object(token: Any) -> list[Any] | None:
+    if memoryview(token)[:1] == b"{":
+        return [token]
+    return _LIST_OR_NULL.decode(token)
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    """Return a column without dictionaries or large offsets."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.dictionary_decode()
+        kind = column.type
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return column.cast(pa.string())
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return column.cast(pa.string())
+    return column
+
+
+@contextlib.contextmanager
+def _paused_gc() -> Iterator[None]:
+    """Pause the garbage collector: many small objects are made here, none of them in a cycle."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

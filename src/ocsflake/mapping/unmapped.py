@@ -1,0 +1,110 @@
+"""Rows of (key, value) pairs out of columns: ``unmapped`` and ``observables``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ocsflake.mapping import paths
+from ocsflake.mapping.leftovers import Leftovers, flatten_tokens
+from ocsflake.mapping.values import json_text, scalar_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["MAP", "by_row", "column_leaves", "unmapped"]
+
+MAP = pa.map_(pa.string(), pa.string())
+
+
+def unmapped(parts: Sequence[Leftovers], rows: int) -> pa.Array:
+    """Return the leftovers of `rows` rows as one map each, keys in order; null where a row has none."""
+    left = Leftovers.joined([Leftovers.none(), *parts])
+    names = sorted(pc.unique(left.keys).to_pylist())
+    rank = pc.index_in(left.keys, value_set=pa.array(names, pa.string()))
+    order = pc.array_sort_indices(rank)
+    order = order.take(pc.array_sort_indices(left.rows.take(order)))
+    at, rank = left.rows.take(order), rank.take(order)
+    keys, values = left.keys.take(order), left.values.take(order)
+    if _repeats(at, rank):
+        at, keys, values = _joined(at, keys, values)
+    offsets, empty = by_row(at, rows)
+    found = pa.MapArray.from_arrays(offsets, keys, values)
+    return found if empty is None else pc.if_else(empty, pa.scalar(None, MAP), found)
+
+
+def by_row(at: pa.Array, rows: int) -> tuple[pa.Array, pa.Array | None]:
+    """Return the list offsets of sorted row numbers, and which rows have nothing (``None``: all have)."""
+    counted = pc.value_counts(at)
+    numbers = pa.array(range(rows), pa.int32())
+    place = pc.index_in(numbers, value_set=counted.field(0))
+    counts = pc.fill_null(counted.field(1).take(place), 0)
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(counts).cast(pa.int32())])
+    return offsets, place.is_null() if place.null_count else None
+
+
+def column_leaves(path: str, column: pa.Array, wanted: pa.Array | None) -> Leftovers:
+    """Return the values of a raw column as leaves.
+
+    Args:
+        path: Its raw path.
+        column: Tokens, text, native values or lists of these.
+        wanted: The rows that are wanted; ``None`` for all.
+    """
+    valid = column.is_valid()
+    if wanted is not None:
+        valid = pc.and_(valid, wanted)
+    at = pc.indices_nonzero(valid).cast(pa.int32())
+    column = column.filter(valid)
+    if pa.types.is_list(column.type):
+        return _list_leaves(path, at, column)
+    keys = pa.repeat(pa.scalar(path), len(at))
+    if pa.types.is_binary(column.type):
+        return flatten_tokens(at, keys, column)
+    if pa.types.is_nested(column.type):
+        return flatten_tokens(at, keys, json_text(column).cast(pa.binary()))
+    return Leftovers(at, keys, scalar_text(column))
+
+
+def _list_leaves(path: str, at: pa.Array, column: pa.Array) -> Leftovers:
+    """Return one leaf a row: the values of its list, joined by ``,``."""
+    found = []
+    for row, values in zip(at.to_pylist(), column.to_pylist(), strict=True):
+        words = [_word(value) for value in values if value is not None]
+        if words:
+            found.append((row, ",".join(words)))
+    name = path if paths.EACH in path else path + paths.EACH
+    return Leftovers(
+        pa.array([row for row, _ in found], pa.int32()),
+        pa.array([name] * len(found), pa.string()),
+        pa.array([text for _, text in found], pa.string()),
+    )
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bytes):
+        return scalar_text(pa.array([value], pa.binary()))[0].as_py() or ""
+    if isinstance(value, list):
+        return ",".join(_word(inner) for inner in value if inner is not None)
+    return str(value)
+
+
+def _repeats(at: pa.Array, rank: pa.Array) -> bool:
+    if len(at) < 2:
+        return False
+    same_row = pc.equal(at[1:], at[:-1])
+    return bool(pc.any(pc.and_(same_row, pc.equal(rank[1:], rank[:-1]))).as_py())
+
+
+def _joined(at: pa.Array, keys: pa.Array, values: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Join the values of one row and key by ``,``: a map holds a key once."""
+    found: dict[tuple[int, str], list[str]] = {}
+    for row, key, value in zip(at.to_pylist(), keys.to_pylist(), values.to_pylist(), strict=True):
+        found.setdefault((row, key), []).append(value)
+    return (
+        pa.array([row for row, _ in found], pa.int32()),
+        pa.array([key for _, key in found], pa.string()),
+        pa.array([",".join(words) for words in found.values()], pa.string()),
+    )

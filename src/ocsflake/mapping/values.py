@@ -1,0 +1,210 @@
+"""Arrow kernels over single columns: JSON tokens to text, text to times, IP addresses.
+
+A *token* column is binary: each value is the JSON text of one raw value, byte for byte; null where it is absent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from array import array
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["MAX_TIME", "is_ip", "json_text", "parse_time", "scalar_text", "string_text", "token_column"]
+
+MAX_TIME = 253_402_300_800_000
+"""Milliseconds from 1970 to the year 10000: no time in an event reaches it."""
+
+_IPV4 = (
+    r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+)
+_H = "[0-9A-Fa-f]{1,4}"
+_IPV6 = "|".join(
+    [
+        f"(?:{_H}:){{7}}{_H}",
+        *[f"(?:{_H}:){{1,{left}}}(?::{_H}){{1,{7 - left}}}" for left in range(1, 7)],
+        f"(?:{_H}:){{1,7}}:",
+        f":(?::{_H}){{1,7}}",
+        "::",
+        f"::(?:[Ff]{{4}}(?::0{{1,4}})?:)?{_IPV4}",
+        f"(?:{_H}:){{1,4}}:{_IPV4}",
+        f"(?:{_H}:){{6}}{_IPV4}",
+    ]
+)
+_IP_TEXT = re.compile(rf"{_IPV4}|{_IPV6}")
+_IP_PATTERN = rf"^(?:{_IPV4}|{_IPV6})$"
+
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?\s*([Zz]|UTC|[+-]\d\d(?::?\d\d)?)?)?"
+)
+_ABSENT = pa.array([b"", b"null"], pa.binary())
+_CLOCK_WORDS = re.compile(r"([A-Z][a-z]{2}) (\d{1,2}), (\d{4}),? (\d{1,2}):(\d\d):(\d\d)\s([AP])M")
+_MONTHS = {m: i for i, m in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+_ZONED = r"(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$"
+
+
+def token_column(tokens: Sequence[bytes]) -> pa.Array:
+    """Return JSON tokens as a binary column; an empty buffer and ``null`` become null."""
+    data = b"".join(tokens)
+    offsets = array("i", [0])
+    total = 0
+    append = offsets.append
+    for length in map(len, tokens):
+        total += length
+        append(total)
+    return _with_nulls(
+        pa.Array.from_buffers(pa.binary(), len(tokens), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+    )
+
+
+def _with_nulls(tokens: pa.Array) -> pa.Array:
+    """Return a fresh binary column without nulls, with empty values and ``null`` made null."""
+    absent = pc.is_in(tokens, value_set=_ABSENT)
+    if not pc.any(absent).as_py():
+        return tokens
+    valid = pc.invert(absent)
+    return pa.Array.from_buffers(pa.binary(), len(tokens), [valid.buffers()[1], *tokens.buffers()[1:]])
+
+
+def string_text(tokens: pa.Array) -> pa.Array:
+    """Return the text of JSON string tokens; null where the value is no string."""
+    quoted = pc.starts_with(tokens, pattern=b'"')
+    if not pc.all(quoted, skip_nulls=True).as_py():
+        tokens = pc.if_else(quoted, tokens, pa.scalar(None, pa.binary()))
+    inner = pc.binary_slice(tokens, 1, -1)
+    escaped = pc.match_substring(inner, pattern=b"\\")
+    if pc.any(escaped, skip_nulls=True).as_py():
+        escaped = pc.fill_null(escaped, False)
+        plain = pa.array([_unescape(t) for t in tokens.filter(escaped).to_pylist()], pa.binary())
+        inner = pc.replace_with_mask(inner, escaped, plain)
+    return inner.cast(pa.string())
+
+
+def scalar_text(values: pa.Array) -> pa.Array:
+    """Return any scalar column as text: JSON strings without quotes, other tokens and numbers as they are spelt."""
+    kind = values.type
+    if pa.types.is_string(kind):
+        return values
+    if pa.types.is_binary(kind):
+        quoted = pc.starts_with(values, pattern=b'"')
+        if pc.all(quoted, skip_nulls=True).as_py():
+            return string_text(values)
+        return pc.coalesce(string_text(values), values.cast(pa.string()))
+    if pa.types.is_timestamp(kind):
+        return pc.strftime(values.cast(pa.timestamp("us", "UTC")), format="%Y-%m-%dT%H:%M:%SZ")
+    if pa.types.is_null(kind):
+        return pa.nulls(len(values), pa.string())
+    return values.cast(pa.string())
+
+
+def json_text(values: pa.Array) -> pa.Array:
+    """Return a column as JSON text: tokens as they are, text as JSON strings, numbers and truth values by name."""
+    kind = values.type
+    if pa.types.is_binary(kind):
+        return values.cast(pa.string())
+    if pa.types.is_string(kind):
+        encoded = values.dictionary_encode()
+        words = [
+            None if v is None else msgspec.json.encode(v).decode() for v in encoded.dictionary.to_pylist()
+        ]
+        return pa.array(words, pa.string()).take(encoded.indices)
+    if pa.types.is_nested(kind) or pa.types.is_timestamp(kind):
+        return pa.array(
+            [None if v is None else json.dumps(v, default=str) for v in values.to_pylist()], pa.string()
+        )
+    return scalar_text(values)
+
+
+def is_ip(text: pa.Array) -> pa.Array:
+    """Return which texts are IPv4 or IPv6 addresses (no port, no zone, no leading zeros); null is none."""
+    if len(text) > 1000:
+        encoded = text.dictionary_encode()
+        found = pc.match_substring_regex(encoded.dictionary, pattern=_IP_PATTERN)
+        return pc.fill_null(found.take(encoded.indices), False)
+    return pc.fill_null(pc.match_substring_regex(text, pattern=_IP_PATTERN), False)
+
+
+def parse_time(text: pa.Array) -> pa.Array:
+    """Return milliseconds since 1970 (int64), null where a text is no time.
+
+    RFC 3339 with 0 to 9 digits of a second and more (floored), ``T`` or a space, ``Z``, ``+01:00``, ``+0100`` or no
+    zone (then UTC), and the ``Mar 1, 2023 1:00:00 AM`` of AWS's older services. Never through a float.
+    """
+    if text.null_count == len(text):
+        return pa.nulls(len(text), pa.int64())
+    try:
+        return _milliseconds(text.cast(pa.timestamp("ns", "UTC")))
+    except pa.ArrowInvalid:
+        pass
+    zoned = pc.fill_null(pc.match_substring_regex(text, pattern=_ZONED), False)
+    null = pa.scalar(None, pa.string())
+    with_zone = _cast_time(pc.if_else(zoned, text, null), "UTC")
+    without = _cast_time(pc.if_else(zoned, null, text), None)
+    return pc.coalesce(with_zone, without)
+
+
+def _cast_time(text: pa.Array, zone: str | None) -> pa.Array:
+    try:
+        return _milliseconds(text.cast(pa.timestamp("ns", zone)))
+    except pa.ArrowInvalid:
+        encoded = text.dictionary_encode()
+        parsed = [_parse_one(value) for value in encoded.dictionary.to_pylist()]
+        return pa.array(parsed, pa.int64()).take(encoded.indices)
+
+
+def _milliseconds(nanoseconds: pa.Array) -> pa.Array:
+    count = nanoseconds.cast(pa.int64())
+    floored = pc.divide(count, 1_000_000)
+    behind = pc.greater(pc.multiply(floored, 1_000_000), count)  # integer division cuts towards zero
+    return pc.subtract(floored, behind.cast(pa.int64()))
+
+
+def _parse_one(text: str | None) -> int | None:
+    if text is None or len(text) > 64:
+        return None
+    if match := _TIME.fullmatch(text.strip()):
+        year, month, day, hour, minute, second, fraction, zone = match.groups()
+        milliseconds = int(((fraction or "") + "000")[:3])
+        numbers = [int(n or 0) for n in (year, month, day, hour, minute, second)]
+        return _instant(numbers, milliseconds, _offset(zone))
+    if match := _CLOCK_WORDS.fullmatch(text.replace("\u202f", " ").strip()):
+        name, day, year, hour, minute, second, half = match.groups()
+        if name not in _MONTHS or not 1 <= int(hour) <= 12:
+            return None
+        hours = int(hour) % 12 + (12 if half == "P" else 0)
+        return _instant([int(year), _MONTHS[name], int(day), hours, int(minute), int(second)], 0, UTC)
+    return None
+
+
+def _offset(zone: str | None) -> timezone | None:
+    if zone is None or zone in ("Z", "z", "UTC"):
+        return UTC
+    hours, minutes = int(zone[1:3]), int(zone[-2:]) if len(zone) > 3 else 0
+    if hours > 23 or minutes > 59:
+        return None
+    delta = timedelta(hours=hours, minutes=minutes)
+    return timezone(-delta if zone[0] == "-" else delta)
+
+
+def _instant(numbers: list[int], milliseconds: int, zone: timezone | None) -> int | None:
+    leap = numbers[5] == 60  # a leap second is the last moment of its minute
+    try:
+        moment = datetime(*numbers[:5], 59 if leap else numbers[5], tzinfo=zone)  # type: ignore[misc, arg-type]
+        delta = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC) if zone else None
+    except (ValueError, OverflowError):
+        return None
+    if delta is None:
+        return None
+    return (delta.days * 86_400 + delta.seconds) * 1000 + (999 if leap else milliseconds)
+
+
+def _unescape(inner: bytes) -> bytes:
+    return msgspec.json.decode(b'"' + inner + b'"', type=str).encode()
