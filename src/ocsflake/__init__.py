@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
     from ocsflake.lake import Lake
     from ocsflake.ocsf import validate
-    from ocsflake.pipeline import read, run
+    from ocsflake.pipeline import read, replay, run
     from ocsflake.registry import mapper, source
 
     __version__: str
@@ -57,6 +57,7 @@ __all__ = [
     "__version__",
     "mapper",
     "read",
+    "replay",
     "run",
     "source",
     "validate",
@@ -66,6 +67,7 @@ _HOMES = {
     "Lake": "lake",
     "mapper": "registry",
     "read": "pipeline",
+    "replay": "pipeline",
     "run": "pipeline",
     "source": "registry",
     "validate": "ocsf",

@@ -37,10 +37,10 @@ _BATCH_RECORDS = 10_000
 _BATCH_BYTES = 8 << 20
 
 
-class _Line(msgspec.Struct, omit_defaults=True):
+class _Line(msgspec.Struct):
     log_type: str
-    record: str | None = None
-    record_base64: str | None = None
+    record: str | msgspec.UnsetType = msgspec.UNSET
+    record_base64: str | msgspec.UnsetType = msgspec.UNSET
     reason: str = ""
     attribute: str = ""
     origin: dict[str, str] = {}
@@ -198,9 +198,9 @@ def _read_lines(path: Path) -> Iterator[tuple[_Line, bytes]]:
 
 
 def _record(line: _Line) -> bytes:
-    if line.record is not None:
+    if line.record is not msgspec.UNSET:
         return line.record.encode()
-    if line.record_base64 is not None:
+    if line.record_base64 is not msgspec.UNSET:
         return b64decode(line.record_base64)
     raise ValueError("it has neither record nor record_base64")
 

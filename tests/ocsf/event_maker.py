@@ -33,7 +33,7 @@ def make_event(rng: Random, event_class: EventClass) -> dict[str, Any]:
     event = _make_object(rng, event_class.attributes, event_class.constraints, 0)
     event["class_uid"] = event_class.uid
     event["category_uid"] = event_class.category_uid
-    event["type_uid"] = event_class.uid * 100 + event["activity_id"]
+    event["type_uid"] = event_class.uid * 100 + event.get("activity_id", 0)
     event["metadata"]["version"] = event_class.version
     event["metadata"]["profiles"] = sorted(event_class.profiles)
     return event

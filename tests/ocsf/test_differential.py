@@ -107,9 +107,7 @@ def test_verdicts_equal_those_of_the_json_schema(version: str) -> None:
 
     verdicts = _verdicts(events, version)
 
-    differing = [
-        (row, ours, _oracle_says(events[row])) for row, ours in enumerate(verdicts) if ours != expected[row]
-    ]
+    differing = [(row, ours, _oracle_says(events[row])) for row, ours in enumerate(verdicts) if ours != expected[row]]
     assert not differing, differing[:3]
     assert 0.3 < sum(expected) / len(expected) < 0.7  # both verdicts are well represented
 

@@ -154,6 +154,7 @@ class TestListing:
             ("**", ["b.json", "a.json", "c.gz", "d.json"]),
             ("*.xml", []),
             ("no*/**/x", []),
+            ("*.json/**/x", []),
         ],
     )
     def test_globs(self, logs: Path, pattern: str, found: list[str]) -> None:
@@ -188,13 +189,18 @@ class TestListing:
 
     def test_deep_folders(self, tmp_path: Path) -> None:
         """Folders within folders need no recursion."""
+        before = Path.cwd()
         os.chdir(tmp_path)
         for _ in range(1_500):
             Path("d").mkdir()
             os.chdir("d")
-        os.chdir("/")
-
-        assert plan(tmp_path) == []
+        try:
+            assert plan(tmp_path) == []
+        finally:
+            for _ in range(1_500):
+                os.chdir("..")
+                Path("d").rmdir()
+            os.chdir(before)
 
     def test_bytes_in_a_name(self, tmp_path: Path) -> None:
         """A name that is no text goes through JSON and back."""
@@ -220,11 +226,22 @@ class TestListing:
         assert caught.value.source == source(unprivileged).name
         with pytest.raises(AccessDeniedError, match=r"/folder/a.json may not be listed"):
             plan(unprivileged / "folder" / "a.json")
+        (unprivileged / "link").symlink_to("folder/a.json")
+        with pytest.raises(AccessDeniedError, match=r"/link may not be listed"):
+            plan(f"{unprivileged}/l*")
+        (unprivileged / "link").unlink()
         (unprivileged / "folder").chmod(0o700)
         (unprivileged / "folder" / "a.json").chmod(0)
 
-        with pytest.raises(AccessDeniedError, match=r"^file:///.*/a.json may not be read"):
-            plan(unprivileged)
+        write(unprivileged / "folder" / "b.json", B)
+        first, second = plan(unprivileged)
+        with pytest.raises(AccessDeniedError, match=r"^file:///.*/a.json may not be read") as caught:
+            list(source(unprivileged).read(first))
+        assert caught.value.split == first.id
+        assert text(list(source(unprivileged).read(second))) == B
+        (unprivileged / "folder" / "a.json").chmod(0o600)
+        with pytest.raises(SourceError, match="changed since it was planned"):
+            list(source(unprivileged).read(first))
 
     def test_name_too_long(self) -> None:
         """What the file system refuses is an error that names it."""
@@ -446,7 +463,7 @@ class TestGrowth:
         assert reader.run() == B + C
         (tmp_path / "app.log.1").rename(tmp_path / "app.log.2")
         path.rename(tmp_path / "app.log.1")
-        write(path, D)
+        write(path, D, NOW + timedelta(seconds=1))
 
         assert reader.run() == D
         assert reader.run() == b""

@@ -12,6 +12,7 @@ import hashlib
 import itertools
 import operator
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
@@ -36,7 +37,8 @@ __all__ = ["LakeCommit"]
 
 _GENERATION_ROWS = 500_000
 _GENERATION_BYTES = 1024 * 1024 * 1024
-_PENDING_BYTES = 32 * 1024 * 1024
+_PENDING_BYTES = 16 * 1024 * 1024
+_PUTS_AT_ONCE = 8
 _TIME_END = 253_402_300_800_000
 """The year 10000."""
 
@@ -73,7 +75,8 @@ class LakeCommit:
         self._source_of = source_of
         self._folder = storage.scratch()
         self._feeds: dict[tuple[str, str], _Feed] = {}
-        self._published: list[ObjectWritten] | None = None
+        self._published: dict[Path, ObjectWritten] = {}
+        self._finished = False
         self._broken = False
 
     def write(self, batch: EventBatch) -> None:
@@ -83,7 +86,7 @@ class LakeCommit:
             LakeError: If the columns differ from those of earlier batches, a ``time`` is missing or out of range, the
                 commit was published, or the disk fails. The commit is of no use then; close it.
         """
-        if self._published is not None:
+        if self._finished:
             raise LakeError(f"commit {self._commit_id!r} was published; begin another one for more events")
         if batch.events.num_rows == 0:
             return
@@ -104,18 +107,19 @@ class LakeCommit:
             LakeError: If an object could not be built or put. What was put stays; the same commit begun again puts the
                 same objects.
         """
-        if self._published is None:
+        if not self._finished:
             with self._building():
                 for feed in self._feeds.values():
                     feed.end_generation()
-            self._published = []
-        for feed in self._feeds.values():
-            while feed.staged:
-                written = self._describe(feed, feed.staged[0])
-                self._storage.put(feed.staged[0].path, written.key)
-                self._published.append(written)
-                del feed.staged[0]
-        return tuple(self._published)
+            self._finished = True
+        files = [(feed, file) for feed in self._feeds.values() for file in feed.staged]
+        pool = ThreadPoolExecutor(_PUTS_AT_ONCE, thread_name_prefix="ocsflake-put")
+        try:
+            for _ in pool.map(lambda pair: self._put(*pair), files):
+                pass
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return tuple(self._published[file.path] for _, file in files)
 
     def close(self) -> None:
         """Remove the private folder; what was not published is gone."""
@@ -139,11 +143,15 @@ class LakeCommit:
             yield
         self._broken = False
 
-    def _describe(self, feed: _Feed, file: _Staged) -> ObjectWritten:
+    def _put(self, feed: _Feed, file: _Staged) -> None:
+        if file.path in self._published:
+            return
         content = (self._commit_id, feed.source, feed.source_name, file.account, file.day, str(file.part))
         name = hashlib.blake2b("\0".join(content).encode(), digest_size=16).hexdigest()
-        return ObjectWritten(
-            key=object_key(location(feed.source), self._region, file.account, file.day, f"{name}.parquet"),
+        key = object_key(location(feed.source), self._region, file.account, file.day, f"{name}.parquet")
+        self._storage.put(file.path, key)
+        self._published[file.path] = ObjectWritten(
+            key=key,
             source=feed.source,
             event_class=feed.event_class,
             account=file.account,
@@ -214,9 +222,7 @@ class _Feed:
     def _keys(self, events: pa.RecordBatch) -> pa.Array:
         time = self._time(events)
         days = pc.divide(time, DAY_MS)
-        accounts = account_partition(
-            _text(events, "cloud", "account", "uid"), _text(events, "cloud", "provider")
-        )
+        accounts = account_partition(_text(events, "cloud", "account", "uid"), _text(events, "cloud", "provider"))
         numbers = pc.multiply(accounts.indices.cast(pa.int64()), 1 << _DAY_BITS)
         pairs = pc.add(numbers, days).dictionary_encode()
         names = accounts.dictionary.to_pylist()

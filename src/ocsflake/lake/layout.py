@@ -142,9 +142,7 @@ def parse_key(key: str) -> ObjectKey | None:
     return ObjectKey(**found.groupdict())
 
 
-def account_partition(
-    uid: pa.Array | pa.ChunkedArray, provider: pa.Array | pa.ChunkedArray
-) -> pa.DictionaryArray:
+def account_partition(uid: pa.Array | pa.ChunkedArray, provider: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
     """Return the ``accountId`` of each event (contract rule 14).
 
     The 12 digits of an AWS account stand as they are. Any other id becomes ``external_<id>`` with all characters but

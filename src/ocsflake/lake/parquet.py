@@ -29,7 +29,7 @@ _DATA_PAGE_BYTES = 384 * 1024
 _DICTIONARY_PAGE_BYTES = 640 * 1024
 
 _ROW_GROUP_ROWS = 122_880
-_ROW_GROUP_BYTES = 64 * 1024 * 1024
+_ROW_GROUP_BYTES = 32 * 1024 * 1024
 _ROW_GROUP_VALUES = 400_000
 """Of one leaf: bounds the levels of long lists, which pyarrow does not count when it ends a page."""
 
@@ -46,7 +46,7 @@ _CAN_BLOOM = "bloom_filter_options" in inspect.signature(pq.ParquetWriter.__init
 class ObjectWriter:
     """Writes one object; rows come in the order that they are to have.
 
-    A row group is held as Arrow until it is full (122,880 rows or 64 MiB), since pyarrow cannot append to one.
+    A row group is held as Arrow until it is full (122,880 rows or 32 MiB), since pyarrow cannot append to one.
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
@@ -111,9 +111,7 @@ class _Size:
         )
 
     def fills_a_row_group(self) -> bool:
-        return (
-            self.rows > _ROW_GROUP_ROWS or self.bytes > _ROW_GROUP_BYTES or self.values > _ROW_GROUP_VALUES
-        )
+        return self.rows > _ROW_GROUP_ROWS or self.bytes > _ROW_GROUP_BYTES or self.values > _ROW_GROUP_VALUES
 
 
 def leaves(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:

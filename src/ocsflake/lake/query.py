@@ -106,11 +106,10 @@ def _view(name: str, globs: Sequence[str], *, source: bool = False) -> str:
     if source:
         hidden = f'{hidden}, "filename"'
         shown = f', regexp_extract("filename", {_quoted(_SOURCE)}, 1) AS "source"'
-    return (
-        f'CREATE VIEW {name} AS SELECT * EXCLUDE ({hidden}), "region", "accountId" AS "accountid",'
-        f' "eventDay" AS "eventday"{shown} FROM read_parquet([{files}], union_by_name = true,'
-        f" hive_partitioning = true, hive_types = {_HIVE_TYPES}, filename = {str(source).lower()})"
-    )
+    columns = f'* EXCLUDE ({hidden}), "region", "accountId" AS "accountid", "eventDay" AS "eventday"{shown}'
+    options = f"union_by_name = true, hive_partitioning = true, hive_types = {_HIVE_TYPES}"
+    table = f"read_parquet([{files}], {options}, filename = {str(source).lower()})"
+    return f"CREATE VIEW {name} AS SELECT {columns} FROM {table}"  # noqa: S608 - all names and texts are quoted
 
 
 def _named_in(sql: str, views: Mapping[str, str]) -> Mapping[str, str]:

@@ -118,7 +118,7 @@ class Lake:
             regions = tuple(
                 folder.removeprefix("region=")
                 for folder in storage.folders(prefix)
-                if folder.startswith("region=") and any(storage.list(f"{prefix}{folder}/"))
+                if folder.startswith("region=") and any(storage.objects(f"{prefix}{folder}/"))
             )
             if regions:
                 event_class = classes.get(name.rpartition("_")[2], "")

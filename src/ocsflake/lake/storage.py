@@ -48,10 +48,10 @@ class Storage(Protocol):
         ...
 
     def put(self, file: Path, key: str) -> None:
-        """Make `file`, finished and inside a `scratch` folder, the object at `key`, durably; `file` may be gone then."""
+        """Make `file`, finished and in a `scratch` folder, the object at `key`, durably; it may be gone then."""
         ...
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
+    def objects(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the objects whose key begins with `prefix`, in the order of their keys."""
         ...
 
@@ -108,7 +108,7 @@ class DirectoryStorage:
             for folder in (target.parent, *made):
                 _sync(folder)
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
+    def objects(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the files whose key begins with `prefix`, in the order of their keys.
 
         Raises:

@@ -1,8 +1,9 @@
 """Casting a column to an attribute: bad cells are named, never raised, and never spoil their neighbours.
 
-Two kinds of trouble are kept apart. A cell of the *wrong kind* (a number where text is due, no time at all) makes its
-record a reject: the log is not what the mapper knows. A value that is well formed but that OCSF does not allow there
-(an ``ip`` that is no address, a text that is too long) is left out of the attribute and goes to ``unmapped``.
+Two kinds of trouble are kept apart. A cell of the *wrong kind* (a number where text is due) makes its record a reject:
+the log is not what the mapper knows. A value that its attribute cannot hold (a time that does not parse, an ``ip`` that
+is no address, a text that is too long) is left out and goes to ``unmapped``; where OCSF requires the attribute, that
+makes the record a reject too.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ class Cell:
 
     Attributes:
         values: The column: a scalar type, or lists of it where the attribute or its object is a list.
-        bad: Rows whose value is of the wrong kind, or ``None``.
-        reason: What was due.
-        refused: Rows whose value OCSF does not allow here, now null, or ``None``.
+        bad: Rows that are rejects, or ``None``.
+        reason: What was due in those.
+        refused: Rows whose value the attribute cannot hold, now null, or ``None``.
     """
 
     values: pa.Array
@@ -54,13 +55,26 @@ def cast(column: pa.Array, attribute: Attribute) -> Cell:
     if pa.types.is_null(column.type):
         return Cell(pa.nulls(len(column), target))
     values = convert(column)
-    bad, reason = None, ""
-    if values.null_count > column.null_count:
-        bad, reason = pc.and_(values.is_null(), column.is_valid()), f"{due} is due"
+    bad, reason = None, f"{due} is due"
     refused = _refused(values, attribute)
     if refused is not None:
         values = pc.if_else(refused, pa.scalar(None, values.type), values)
+    if values.null_count > column.null_count:
+        failed = pc.and_(values.is_null(), column.is_valid())
+        if attribute.requirement == "required":
+            bad, refused = failed, None
+        else:
+            wrong = pc.and_(failed, _no_text(column))
+            bad = wrong if pc.any(wrong).as_py() else None
+            refused = pc.and_(failed, pc.invert(wrong))
     return Cell(values, bad, reason, refused)
+
+
+def _no_text(column: pa.Array) -> pa.Array:
+    """Return which values are JSON, and no JSON string."""
+    if pa.types.is_binary(column.type):
+        return pc.fill_null(pc.invert(pc.starts_with(column, pattern=b'"')), False)
+    return pa.repeat(pa.scalar(False), len(column))
 
 
 def _conversion(attribute: Attribute) -> tuple[pa.DataType, Callable[[pa.Array], pa.Array], str]:

@@ -94,7 +94,7 @@ def _map(compiled: CompiledMapper, frame: Frame) -> Mapped:
     batches = [
         EventBatch(mapper.log_type, mapper.source_name, event.event_class.name, kept)
         for event, numbers, batch in made
-        if (kept := _without(batch, numbers, record_of, bad)).num_rows
+        if (kept := _without(batch, event.schema, numbers, record_of, bad)).num_rows
     ]
     rejects = [
         *frame.rejects,
@@ -148,8 +148,7 @@ def _events(compiled: CompiledMapper, event: CompiledEvent, columns: Columns) ->
         arrays[places["observables"]] = observables(event.observables, kept, columns.rows, kind)
     leftovers = list(_leftovers(event, columns, refused))
     arrays[places["unmapped"]] = unmapped(leftovers, columns.rows)
-    loose = pa.schema([field.with_nullable(True) for field in event.schema])
-    batch = pa.RecordBatch.from_arrays(arrays, schema=loose)
+    batch = pa.RecordBatch.from_arrays(arrays, schema=event.loose)
     _judge(event.validate(batch), failures)
     _check_account(leaves, failures)
     return batch, failures
@@ -168,9 +167,11 @@ def _leaves(
             failures.add(cell.bad, cell.reason, line.path)
         if cell.refused is not None:
             refused[line.path] = cell.refused
-        bad = columns.bad_of(line.expression)
-        if bad is not None:
-            failures.add(*bad, line.path)
+        unreadable = columns.bad_of(line.expression)
+        if unreadable is not None and line.attribute.requirement == "required":
+            failures.add(*unreadable, line.path)
+        elif unreadable is not None:
+            refused[line.path] = pc.or_(refused[line.path], unreadable[0]) if line.path in refused else unreadable[0]
     for plan in event.enums:
         words = None if plan.word is None or plan.sibling is None else columns.value(plan.word)
         leaves[plan.path], texts = enum_values(plan.rule, leaves[plan.path], words)
@@ -284,13 +285,17 @@ def _check_account(leaves: Mapping[str, pa.Array], failures: _Failures) -> None:
 
 
 def _without(
-    batch: pa.RecordBatch, numbers: pa.Array, record_of: pa.Array | None, bad: Mapping[int, object]
+    batch: pa.RecordBatch,
+    schema: pa.Schema,
+    numbers: pa.Array,
+    record_of: pa.Array | None,
+    bad: Mapping[int, object],
 ) -> pa.RecordBatch:
     """Return the events of good records."""
-    if not bad:
-        return batch
-    records = numbers if record_of is None else record_of.take(numbers)
-    return batch.filter(pc.invert(pc.is_in(records, value_set=pa.array(sorted(bad), pa.int32()))))
+    if bad:
+        records = numbers if record_of is None else record_of.take(numbers)
+        batch = batch.filter(pc.invert(pc.is_in(records, value_set=pa.array(sorted(bad), pa.int32()))))
+    return pa.RecordBatch.from_arrays(batch.columns, schema=schema)
 
 
 def _unfruitful(frame: Frame) -> list[Reject]:

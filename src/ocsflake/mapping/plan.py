@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from attrs import frozen
 
 from ocsflake.errors import SchemaError
@@ -17,8 +18,6 @@ from ocsflake.ocsf import arrow_schema, compile_validator, load, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-
-    import pyarrow as pa
 
     from ocsflake.mapping.mapper import EventMap, Mapper
     from ocsflake.ocsf import Attribute, EventClass, Report
@@ -75,6 +74,7 @@ class CompiledEvent:
         observables: The attributes that are observables.
         uses: Raw path to what carries its value.
         schema: The Arrow schema of the events.
+        loose: The same with nothing required, for events that are yet to be judged.
         validate: Finds what is wrong with a batch of events.
     """
 
@@ -87,6 +87,7 @@ class CompiledEvent:
     observables: tuple[ObservableRule, ...]
     uses: Mapping[paths.Path, tuple[Use, ...]]
     schema: pa.Schema
+    loose: pa.Schema
     validate: Callable[[pa.RecordBatch], Report]
 
 
@@ -168,6 +169,7 @@ def _compile_event(
     filled |= {"raw_data"} if raw_data else set()
     _check_required(mapper, event_class, filled)
     arrow = arrow_schema(event_class, sorted(filled))
+    loose = pa.schema([field.with_nullable(True) for field in arrow])
     return CompiledEvent(
         event_class=event_class,
         where=event.where,
@@ -178,7 +180,8 @@ def _compile_event(
         observables=found,
         uses=_uses(event, fields, {plan.path for plan in enums if plan.sibling}),
         schema=arrow,
-        validate=compile_validator(event_class, arrow, warnings=False),
+        loose=loose,
+        validate=compile_validator(event_class, loose, warnings=False),
     )
 
 

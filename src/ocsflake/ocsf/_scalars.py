@@ -75,7 +75,7 @@ def wrong_type(attribute: Attribute, kind: pa.DataType, path: str) -> Check:
 
 def scalar_check(attribute: Attribute, kind: pa.DataType, path: str, *, warnings: bool) -> Check | None:
     """Return the check of a column of scalars, or ``None`` if nothing can be wrong."""
-    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     if attribute.base == "string_t":
         if attribute.type == "datetime_t" and pa.types.is_timestamp(kind):
             return None
@@ -103,7 +103,10 @@ def as_int64(array: pa.Array) -> pa.Array | None:
 
 def sample(array: pa.Array, wrong: pa.BooleanArray) -> str:
     """Return up to three distinct values that are wrong, cut and quoted: they come from logs."""
-    values = array.filter(wrong).slice(0, 50).unique().slice(0, 3).to_pylist()
+    try:
+        values = array.filter(wrong).slice(0, 50).unique().slice(0, 3).to_pylist()
+    except UnicodeDecodeError:
+        return "text that is not UTF-8"
     return ", ".join(text if len(text) <= 60 else f"{text[:57]}..." for text in map(repr, values))
 
 
@@ -162,6 +165,8 @@ def _range_check(attribute: Attribute, path: str) -> Check:
     bounds = attribute.range or (0, 0)
 
     def check(array: pa.Array, place: Place, found: Found) -> None:
+        if pa.types.is_float16(array.type):
+            array = array.cast(pa.float64())
         extremes = pc.min_max(array)
         least, greatest = extremes["min"].as_py(), extremes["max"].as_py()
         if least is not None and (least < bounds[0] or greatest > bounds[1]):
@@ -180,8 +185,6 @@ def _text_check(attribute: Attribute, path: str, *, warnings: bool) -> Check | N
         return None
 
     def check(array: pa.Array, place: Place, found: Found) -> None:
-        if pa.types.is_string_view(array.type):
-            array = array.cast(pa.large_string())
         if max_len is not None and (pc.max(pc.binary_length(array)).as_py() or 0) > max_len:
             wrong = pc.greater(pc.utf8_length(array), max_len)
             if wrong.true_count:

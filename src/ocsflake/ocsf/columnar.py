@@ -143,6 +143,9 @@ class _Compiler:
             return _after(lambda array: array.storage, self.value(attribute, kind.storage_type, path))
         if pa.types.is_dictionary(kind):
             return _after(lambda array: array.dictionary_decode(), self.value(attribute, kind.value_type, path))
+        if pa.types.is_string_view(kind):  # most kernels lack it
+            text = pa.large_string()
+            return _after(lambda array: array.cast(text), self.value(attribute, text, path))
         if attribute.base != "object_t":
             return scalar_check(attribute, kind, path, warnings=self.warnings)
         if attribute.attributes and pa.types.is_struct(kind):
@@ -202,12 +205,12 @@ def _special_checks(event_class: EventClass, *, warnings: bool) -> Mapping[str, 
 
 def _text(array: pa.Array) -> pa.Array:
     """Return text as utf8; what is no text, which its own check reports, as nulls."""
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    try:
-        return array.cast(pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return pa.nulls(len(array), pa.string())
+    kinds = (pa.string(), pa.large_string(), pa.string_view())
+    return array.cast(pa.string()) if array.type in kinds else pa.nulls(len(array), pa.string())
 
 
 def _required_checks(

@@ -76,9 +76,11 @@ def _parts(events: Any) -> Iterator[pa.RecordBatch | list[Any]]:
     if isinstance(events, pa.RecordBatch):
         events = pa.Table.from_batches([events])
     if isinstance(events, pa.Table):
-        yield from events.to_batches(max_chunksize=_BATCH_ROWS)
+        for batch in events.to_batches(max_chunksize=_BATCH_ROWS):
+            yield _without_views(batch)
     elif isinstance(events, pa.RecordBatchReader):
-        yield from events
+        for batch in events:
+            yield _without_views(batch)
     else:
         if isinstance(events, str):
             events = events.encode("utf-8", "surrogatepass")
@@ -92,6 +94,23 @@ def _parts(events: Any) -> Iterator[pa.RecordBatch | list[Any]]:
         items = (item for item in events if not (isinstance(item, (bytes, str)) and not item.strip()))
         while chunk := list(islice(items, _CHUNK_EVENTS)):
             yield chunk
+
+
+def _without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch with plain text for string views, which cannot be taken by rows."""
+    schema = pa.schema([_plain(column) for column in batch.schema])
+    return batch if schema.equals(batch.schema) else batch.cast(schema)
+
+
+def _plain(column: pa.Field) -> pa.Field:
+    kind = column.type
+    if pa.types.is_string_view(kind):
+        return column.with_type(pa.large_string())
+    if pa.types.is_struct(kind):
+        return column.with_type(pa.struct([_plain(child) for child in kind]))
+    if pa.types.is_list(kind):
+        return column.with_type(pa.list_(_plain(kind.value_field)))
+    return column
 
 
 @frozen(eq=False)
@@ -229,8 +248,8 @@ def _kinds(batch: pa.RecordBatch) -> Iterator[tuple[_Kind, pa.Array]]:
     versions_ = _nested(batch, "metadata", "version")
     profiles = _nested(batch, "metadata", "profiles")
     codes = pa.repeat(pa.scalar(0, pa.int64()), rows)
-    for array in (uids, versions_, _joined(profiles)):
-        encoded = array.dictionary_encode()
+    for array in (uids, versions_, *_profile_keys(profiles)):
+        encoded = (array.is_valid() if pa.types.is_nested(array.type) else array).dictionary_encode()
         code = pc.fill_null(encoded.indices.cast(pa.int64()), len(encoded.dictionary))
         codes = pc.add(pc.multiply(codes, len(encoded.dictionary) + 1), code)
         codes = codes.dictionary_encode().indices.cast(pa.int64())  # keeps the product small
@@ -239,8 +258,8 @@ def _kinds(batch: pa.RecordBatch) -> Iterator[tuple[_Kind, pa.Array]]:
     for size in pc.value_counts(codes.take(order)).field("counts").to_pylist():
         chosen = order.slice(start, size)
         first = chosen[0].as_py()
-        metadata = {"version": versions_[first].as_py(), "profiles": profiles[first].as_py()}
-        yield _kind({"class_uid": uids[first].as_py(), "metadata": metadata}), chosen
+        metadata = {"version": _value(versions_[first]), "profiles": _value(profiles[first])}
+        yield _kind({"class_uid": _value(uids[first]), "metadata": metadata}), chosen
         start += size
 
 
@@ -255,12 +274,21 @@ def _nested(batch: pa.RecordBatch, *names: str) -> pa.Array:
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
-def _joined(lists: pa.Array) -> pa.Array:
-    """Return lists of text as one text each, nulls for what is no list of text."""
+def _profile_keys(lists: pa.Array) -> tuple[pa.Array, ...]:
+    """Return columns that are equal where lists of text are; nothing for what is no list of text."""
     try:
-        return pc.binary_join(lists.cast(pa.list_(pa.string())), "\x1f")
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return pa.nulls(len(lists))
+        lists = lists.cast(pa.list_(pa.string()))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+        return ()
+    # A list with a null joins to null, as a null list does, and is not equal to it.
+    return pc.binary_join(lists, "\x1f"), pc.list_value_length(lists)
+
+
+def _value(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        return "not UTF-8"
 
 
 def _noted(rule: str, rows_by_path: Mapping[str, list[int]], walk: Walk) -> list[Finding]:

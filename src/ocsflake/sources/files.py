@@ -15,6 +15,7 @@ and of the last 4 KiB before its end):
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -70,16 +71,23 @@ class FilesSource:
     def plan(self, state: State | None, now: datetime) -> Iterator[Split]:
         """Yield what is new since `state`, the file that changed longest ago first.
 
+        A file that may not be read has a split as well, and it is the reading of that split which fails.
+
         Raises:
             ConfigError: If `uri` has no wildcard and nothing is there.
-            SourceError: If a file or a directory cannot be read.
+            SourceError: If a directory may not be listed.
         """
         known: Mapping[str, Any] = (state or {}).get("files", {})
         moved = {entry["inode"]: entry for entry in known.values()}
         for changed, uri, size in listing.files(self.uri, self.name):
             entry = known.get(uri)
             if entry is None or (entry["size"], entry["mtime_ns"]) != (size, changed):
-                yield from self._split(uri, entry, moved, now)
+                try:
+                    yield from self._split(uri, entry, moved, now)
+                except FileNotFoundError:
+                    continue  # gone meanwhile
+                except SourceError:
+                    yield Split(f"{uri}#unread", {"uri": uri, "offset": 0, "end": size, "print": ""}, size)
 
     def read(self, split: Split) -> Iterator[RawBatch]:
         """Yield the records of `split`, each batch with the file's URI as its ``origin``.
@@ -89,23 +97,21 @@ class FilesSource:
         """
         detail = split.detail
         uri, offset, end = detail["uri"], detail["offset"], detail["end"]
-        file = self._open(uri, split.id)
-        if file is None:
-            raise self._changed(split)
-        with file:
-            size = os.fstat(file.fileno()).st_size
-            if size < end or _print(file, end) != detail["print"] or (size > end and not _is_lines(file)):
-                raise self._changed(split)
-            if offset == end:
-                return
-            head = (self.header or "").encode()
-            if offset and not head:
-                file.seek(0)
-                head = first_line(file.read(HEAD))
-            file.seek(offset)
-            yield from read_batches(
-                file, uri, origin={"uri": uri}, head=head, size=end - offset, source=self.name, split=split.id
-            )
+        origin = {"uri": uri}
+        try:
+            with self._opened(uri, split.id) as file:
+                if not _is_still(file, end, detail["print"]):
+                    raise self._changed(split)
+                head = (self.header or "").encode()
+                if offset and not head:
+                    file.seek(0)
+                    head = first_line(file.read(HEAD))
+                file.seek(offset)
+                yield from read_batches(
+                    file, uri, origin=origin, head=head, size=end - offset, source=self.name, split=split.id
+                )
+        except FileNotFoundError:
+            raise self._changed(split) from None
 
     def advance(self, state: State | None, done: Sequence[Split]) -> State:
         """Return the state once the records of `done` are durable."""
@@ -124,10 +130,7 @@ class FilesSource:
         self, uri: str, entry: Mapping[str, Any] | None, moved: Mapping[str, Mapping[str, Any]], now: datetime
     ) -> Iterator[Split]:
         """Yield the part of one file that is new, if there is any."""
-        file = self._open(uri, None)
-        if file is None:
-            return
-        with file:
+        with self._opened(uri, None) as file:
             stat = os.fstat(file.fileno())
             inode = f"{stat.st_dev}-{stat.st_ino}"
             olds = (old for old in (moved.get(inode), entry) if old and _goes_on(file, old, stat.st_size))
@@ -147,12 +150,14 @@ class FilesSource:
         }
         yield Split(f"{uri}#{offset}-{end}:{mark}", detail, end - offset)
 
-    def _open(self, uri: str, split: str | None) -> BinaryIO | None:
-        """Open a file; ``None`` if it is gone."""
+    @contextmanager
+    def _opened(self, uri: str, split: str | None) -> Iterator[BinaryIO]:
+        """Open a file; what goes wrong with it, but for its being gone, is a `SourceError`."""
         try:
-            return open(listing.path_of(uri), "rb")  # noqa: PTH123 - a path may hold bytes that are no text
+            with open(listing.path_of(uri), "rb") as file:  # noqa: PTH123 - a path may hold bytes that are no text
+                yield file
         except FileNotFoundError:
-            return None
+            raise
         except PermissionError as error:
             message = f"{uri} may not be read: give this process the permission to read it"
             raise AccessDeniedError(message, source=self.name, split=split) from error
@@ -175,9 +180,16 @@ def _print(file: BinaryIO, end: int) -> str:
     return digest.hexdigest()
 
 
+def _is_still(file: BinaryIO, end: int, mark: str) -> bool:
+    """Return whether a file is what a split says, or that with more lines behind it."""
+    size = os.fstat(file.fileno()).st_size
+    return size >= end and _print(file, end) == mark and (size == end or _is_lines(file))
+
+
 def _goes_on(file: BinaryIO, old: Mapping[str, Any], size: int) -> bool:
     """Return whether a file still begins with what was read of it, or is that."""
-    return size >= old["size"] and _print(file, old["size"]) == old["print"]
+    end: int = old["size"]
+    return size >= end and old["print"] == _print(file, end)
 
 
 def _new_part(file: BinaryIO, end: int, size: int, *, quiet: bool) -> tuple[int, int]:

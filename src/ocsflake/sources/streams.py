@@ -162,12 +162,12 @@ def _kind(start: bytes) -> str:
     return next((name for name, magic in _MAGIC if magic.match(start)), "")
 
 
-def _plain(stream: io.BufferedReader) -> Iterator[bytes]:
+def _plain(stream: Readable) -> Iterator[bytes]:
     while block := stream.read(BLOCK):
         yield block
 
 
-def _gzip(stream: io.BufferedReader) -> Iterator[bytes]:
+def _gzip(stream: Readable) -> Iterator[bytes]:
     zlib = _zlib()
     return _inflate(stream, lambda: zlib.decompressobj(wbits=31))
 
@@ -177,25 +177,25 @@ def _zlib() -> Any:
     return importlib.import_module("isal.isal_zlib" if importlib.util.find_spec("isal") else "zlib")
 
 
-def _bzip2(stream: io.BufferedReader) -> Iterator[bytes]:
+def _bzip2(stream: Readable) -> Iterator[bytes]:
     import bz2  # some builds of Python lack it; so too lzma
 
     return _inflate(stream, bz2.BZ2Decompressor)
 
 
-def _xz(stream: io.BufferedReader) -> Iterator[bytes]:
+def _xz(stream: Readable) -> Iterator[bytes]:
     import lzma
 
     return _inflate(stream, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY))
 
 
-def _zstd(stream: io.BufferedReader) -> Iterator[bytes]:
+def _zstd(stream: Readable) -> Iterator[bytes]:
     with pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd") as text:
         while block := text.read(BLOCK):
             yield block
 
 
-_DECODERS: dict[str, Callable[[io.BufferedReader], Iterator[bytes]]] = {
+_DECODERS: dict[str, Callable[[Readable], Iterator[bytes]]] = {
     "": _plain,
     "gzip": _gzip,
     "zstd": _zstd,
@@ -204,7 +204,7 @@ _DECODERS: dict[str, Callable[[io.BufferedReader], Iterator[bytes]]] = {
 }
 
 
-def _inflate(stream: io.BufferedReader, decoder: Callable[[], Any]) -> Iterator[bytes]:
+def _inflate(stream: Readable, decoder: Callable[[], Any]) -> Iterator[bytes]:
     """Yield what a compressed stream of one or more members holds, in blocks of at most `BLOCK`."""
     data = b""
     while data := (data or stream.read(_CHUNK)).lstrip(b"\0"):  # members may be padded with zeros
@@ -263,7 +263,7 @@ def _is_document(text: bytes) -> bool:
     return not rest.lstrip().startswith(b"{")  # else it is JSON lines, and the first one is broken
 
 
-def _read_parquet(file: Any, stream: io.BufferedReader) -> Iterator[pa.RecordBatch]:
+def _read_parquet(file: Any, stream: Readable) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a Parquet file; one that cannot seek is copied first, since its index is at the end."""
     with tempfile.TemporaryFile() as copy:
         if callable(getattr(file, "seekable", None)) and file.seekable():

@@ -1,0 +1,178 @@
+"""What a run did, in numbers that must balance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from ocsflake.model import ObjectWritten
+
+__all__ = ["Counts", "Failure", "RunReport", "SourceReport"]
+
+
+@frozen
+class Counts:
+    """Numbers of records and events.
+
+    ``records == mapped + rejects`` and ``events == written + duplicates + filtered``, always.
+
+    Attributes:
+        records: Records read.
+        mapped: Records that became events, each counted once however many events it holds.
+        rejects: Records that became no event; each is kept with its reason.
+        skipped: What is no record by the vendor's own design, such as a digest file.
+        events: Events made.
+        written: Events in the lake.
+        duplicates: Events that were in the lake already.
+        filtered: Events outside ``since`` and ``until``.
+    """
+
+    records: int = 0
+    mapped: int = 0
+    rejects: int = 0
+    skipped: int = 0
+    events: int = 0
+    written: int = 0
+    duplicates: int = 0
+    filtered: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*[getattr(self, name) + getattr(other, name) for name in _NAMES])
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every record and every event is accounted for."""
+        return (
+            self.records == self.mapped + self.rejects
+            and self.events == self.written + self.duplicates + self.filtered
+        )
+
+
+_NAMES = ("records", "mapped", "rejects", "skipped", "events", "written", "duplicates", "filtered")
+
+
+@frozen
+class Failure:
+    """A part of a source that could not be read; it is tried again by the next run.
+
+    Attributes:
+        split: The id of the split.
+        error: What went wrong.
+    """
+
+    split: str
+    error: str
+
+
+@frozen
+class SourceReport:
+    """What a run did with one source.
+
+    Attributes:
+        source: Its name.
+        log_type: Its log type.
+        counts: Records and events.
+        splits: How many splits were committed.
+        reasons: Why records were rejected: (attribute, reason) to their number.
+        unknown: Raw paths that the mapper does not know, with the number of records that held each: drift.
+        failures: What could not be read.
+    """
+
+    source: str
+    log_type: str
+    counts: Counts = field(factory=Counts)
+    splits: int = 0
+    reasons: Mapping[tuple[str, str], int] = field(factory=dict)
+    unknown: Mapping[str, int] = field(factory=dict)
+    failures: tuple[Failure, ...] = ()
+
+
+@frozen(repr=False)
+class RunReport:
+    """What a run did; prints as a table, and renders in a notebook.
+
+    Attributes:
+        sources: One report a source, in the order they were given.
+        objects: The objects written.
+        earliest: The time of the earliest event written, or ``None``.
+        latest: The time of the latest event written, or ``None``.
+        seconds: How long the run took.
+    """
+
+    sources: Sequence[SourceReport]
+    objects: Sequence[ObjectWritten]
+    earliest: datetime | None = None
+    latest: datetime | None = None
+    seconds: float = 0.0
+
+    @property
+    def counts(self) -> Counts:
+        """The numbers of all sources together."""
+        return sum((source.counts for source in self.sources), Counts())
+
+    @property
+    def failures(self) -> list[Failure]:
+        """What could not be read, in all sources."""
+        return [failure for source in self.sources for failure in source.failures]
+
+    def rows_by(self, *names: str) -> dict[tuple[str, ...], int]:
+        """Return the rows written by ``source``, ``event_class``, ``account``, ``day`` or several of these."""
+        found: Counter[tuple[str, ...]] = Counter()
+        for written in self.objects:
+            found[tuple(getattr(written, name) for name in names)] += written.rows
+        return dict(sorted(found.items()))
+
+    def __repr__(self) -> str:
+        counts = self.counts
+        return (
+            f"<RunReport: {counts.records:,} records, {counts.written:,} events in {len(self.objects):,} objects, "
+            f"{counts.rejects:,} rejects, {len(self.failures):,} failures>"
+        )
+
+    def __str__(self) -> str:
+        widths = [max(map(len, column)) for column in zip(*self._table(), strict=True)]
+        lines = []
+        for row in self._table():
+            cells = [c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+            lines.append("  ".join(cells).rstrip())
+        return "\n".join([*lines, *self._notes()])
+
+    def _repr_html_(self) -> str:
+        head, *rows = self._table()
+        cells = ["<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows]
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self._notes())
+        top = "".join(f"<th>{escape(c)}</th>" for c in head)
+        return f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(cells)}</tbody></table><ul>{notes}</ul>"
+
+    def _table(self) -> list[list[str]]:
+        head = ["source", "log type", "records", "events", "written", "rejects", "filtered", "duplicates"]
+        rows = [
+            [s.source, s.log_type, *_numbers(s.counts)] for s in self.sources
+        ]
+        total = [["all", "", *_numbers(self.counts)]] if len(self.sources) > 1 else []
+        return [head, *rows, *total]
+
+    def _notes(self) -> Iterable[str]:
+        yield f"{len(self.objects):,} objects in {self.seconds:.1f} s"
+        if self.earliest and self.latest:
+            yield f"events from {self.earliest:%Y-%m-%d %H:%M:%S} to {self.latest:%Y-%m-%d %H:%M:%S} UTC"
+        for source in self.sources:
+            if source.counts.skipped:
+                yield f"{source.source}: {source.counts.skipped:,} documents that hold no records"
+            for (attribute, reason), count in sorted(source.reasons.items(), key=lambda item: -item[1])[:5]:
+                where = f"{attribute}: " if attribute else ""
+                yield f"{source.source}: {count:,} rejected: {where}{reason}"
+            for failure in source.failures:
+                yield f"{source.source}: not read: {failure.error}"
+
+
+def _numbers(counts: Counts) -> list[str]:
+    numbers = (counts.records, counts.events, counts.written, counts.rejects, counts.filtered, counts.duplicates)
+    return [f"{number:,}" for number in numbers]

@@ -1,0 +1,97 @@
+"""The public API as a caller types it: checked by mypy, never run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, assert_type
+
+import ocsflake
+from ocsflake.checkpoints import FileCheckpoints, MemoryCheckpoints
+from ocsflake.events import Events
+from ocsflake.mapping import Mapper
+from ocsflake.model import CheckpointStore, RawBatch, Sink, Source, Split, State
+from ocsflake.registry import Offer, offers
+from ocsflake.rejects import read_rejects
+from ocsflake.report import RunReport
+from ocsflake.sources.files import FilesSource
+from ocsflake.sources.streams import read_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+def the_main_job() -> None:
+    source = ocsflake.source("files", log_type="aws.cloudtrail", uri="logs/*.json.gz")
+    assert_type(source, Source)
+    assert_type(ocsflake.mapper("aws.cloudtrail"), Mapper)
+    lake = ocsflake.Lake("lake")
+    assert_type(ocsflake.run(source, lake, checkpoints="checkpoints.db", rejects="rejects"), RunReport)
+    assert_type(ocsflake.run([source], lake, checkpoints=MemoryCheckpoints(), since="7d"), RunReport)
+    assert_type(ocsflake.replay("rejects", lake), RunReport)
+    assert_type(ocsflake.read(source, source, until=datetime.now(UTC)), Events)
+    assert_type(ocsflake.__version__, str)
+
+
+def a_lake_is_a_sink(lake: ocsflake.Lake) -> Sink:
+    return lake
+
+
+def checkpoints_are_stores() -> list[CheckpointStore]:
+    return [FileCheckpoints("checkpoints.db"), MemoryCheckpoints()]
+
+
+def files_are_a_source() -> Source:
+    files = FilesSource(log_type="aws.cloudtrail", uri="logs/")
+    assert_type(files.name, str)
+    return files
+
+
+class Incomplete:
+    """Half a source."""
+
+    name = "mine"
+    log_type = "acme.audit"
+
+    def read(self, split: Split) -> Iterator[RawBatch]:
+        yield RawBatch(b"{}\n", {"page": split.id})
+
+
+class Complete(Incomplete):
+    """A source of somebody else's: it inherits from nothing of ours."""
+
+    def plan(self, state: State | None, now: datetime) -> Iterator[Split]:
+        if state is None:
+            yield Split(now.isoformat(), {"page": 1}, 100)
+
+    def advance(self, state: State | None, done: Sequence[Split]) -> State:
+        return {**(state or {}), "done": [split.id for split in done]}
+
+
+def anything_complete_is_a_source(lake: ocsflake.Lake) -> None:
+    ocsflake.run(Complete(), lake)
+    ocsflake.run([Complete(), Complete()], lake)
+    ocsflake.run([Incomplete()], lake)  # type: ignore[list-item]
+
+
+def errors_say_where(error: ocsflake.OcsflakeError) -> None:
+    if isinstance(error, ocsflake.SourceError):
+        assert_type(error.split, str | None)
+    if isinstance(error, ocsflake.UnavailableError):
+        assert_type(error.retry_after, float | None)
+    if isinstance(error, ocsflake.CheckpointConflictError):
+        assert_type(error.path, str)
+
+
+def plugins_are_listed() -> None:
+    for offer in offers():
+        assert_type(offer, Offer)
+        assert_type(offer.name, str)
+
+
+def batches(path: str) -> None:
+    with open(path, "rb") as file:  # noqa: PTH123
+        for batch in read_batches(file, path, origin={"uri": path}):
+            assert_type(batch, RawBatch)
+    for log_type, batch in read_rejects(path):
+        assert_type(log_type, str)
+        assert_type(batch, RawBatch)
