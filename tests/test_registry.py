@@ -255,7 +255,7 @@ def test_ours_come_the_same_way(tmp_path: Path) -> None:
     import ocsflake
     from ocsflake.registry import offers
 
-    made = ocsflake.source("files", log_type="aws.cloudtrail", uri=str(tmp_path))
+    made = ocsflake.source("files", log_type="aws.cloudtrail", uri=str(tmp_path), name="mine")
 
-    assert made.log_type == "aws.cloudtrail"
+    assert (made.log_type, made.name) == ("aws.cloudtrail", "mine")
     assert ("source", "files", "ocsflake", "ok") in {(o.kind, o.name, o.distribution, o.state) for o in offers()}

@@ -88,7 +88,7 @@ class SourceError(OcsflakeError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the attributes when an error crosses a process boundary."""
-        return (_rebuild, (type(self), self.args[0], {k: v for k, v in self.__dict__.items()}))
+        return (_rebuild, (type(self), self.args[0], dict(self.__dict__)))
 
 
 class AccessDeniedError(SourceError):
@@ -126,7 +126,7 @@ class LakeError(OcsflakeError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the attributes when an error crosses a process boundary."""
-        return (_rebuild, (type(self), self.args[0], {k: v for k, v in self.__dict__.items()}))
+        return (_rebuild, (type(self), self.args[0], dict(self.__dict__)))
 
 
 class CheckpointConflictError(LakeError):

@@ -14,6 +14,7 @@ commit again, onto the same names. The checkpoint is swapped only if nobody else
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from contextlib import ExitStack, nullcontext
@@ -35,7 +36,6 @@ from ocsflake.report import Counts, Failure, RunReport, SourceReport
 from ocsflake.times import moment
 
 if TYPE_CHECKING:
-    import os
     import threading
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -272,13 +272,24 @@ def _commit(
         try:
             saved, revision, outcome = _attempt(job, splits, doc, revision)
         except SourceError as error:
-            if again or error.split is None:
+            if again:
+                raise _unrepeatable(error) from error
+            if error.split is None:
                 raise
             failures += (Failure(error.split, str(error)),)
             splits = [split for split in splits if split.id != error.split]
         else:
             return saved, revision, evolve(outcome, report=evolve(outcome.report, failures=failures))
     return dict(doc), revision, _Outcome(SourceReport(job.source.name, job.source.log_type, failures=failures))
+
+
+def _unrepeatable(error: SourceError) -> SourceError:
+    return SourceError(
+        f"{error}; an earlier run was interrupted while it published this split, so it must be read again just as it "
+        "was: put it back and run again",
+        source=error.source,
+        split=error.split,
+    )
 
 
 def _attempt(
@@ -436,7 +447,7 @@ def _span(events: pa.RecordBatch) -> tuple[int, int]:
 
 
 def _sources(given: Source | Iterable[Source]) -> list[Source]:
-    sources: list[Any] = [given] if hasattr(given, "plan") else list(given)  # type: ignore[arg-type]
+    sources: list[Any] = [given] if hasattr(given, "plan") else list(given)
     names = Counter(source.name for source in sources)
     twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
@@ -448,9 +459,7 @@ def _store(given: CheckpointStore | str | os.PathLike[str] | None, lake: Sink) -
     if given is None:
         root = getattr(lake, "root", None)
         return MemoryCheckpoints() if root is None else FileCheckpoints(Path(root) / ".ocsflake" / "checkpoints.db")
-    if isinstance(given, str) or hasattr(given, "__fspath__"):
-        return FileCheckpoints(given)
-    return given
+    return FileCheckpoints(given) if isinstance(given, str | os.PathLike) else given
 
 
 def _wait(stop: threading.Event | None) -> None:

@@ -66,13 +66,13 @@ class Offer:
     error: str = ""
 
 
-def source(name: str, *, log_type: str, **options: Any) -> Source:
+def source(name: str, /, *, log_type: str, **options: Any) -> Source:
     """Return the source `name` for records of `log_type`.
 
     Args:
         name: The transport, such as ``files``.
         log_type: Picks the mapper, such as ``aws.cloudtrail``.
-        options: What the transport wants to know, such as ``uri=``.
+        options: What the transport wants to know, such as ``uri=``; ``name=`` where the source is to be called so.
 
     Raises:
         NotRegisteredError: If no source of that name is installed.

@@ -50,8 +50,7 @@ class Counts:
     def balanced(self) -> bool:
         """Whether every record and every event is accounted for."""
         return (
-            self.records == self.mapped + self.rejects
-            and self.events == self.written + self.duplicates + self.filtered
+            self.records == self.mapped + self.rejects and self.events == self.written + self.duplicates + self.filtered
         )
 
 
@@ -153,9 +152,7 @@ class RunReport:
 
     def _table(self) -> list[list[str]]:
         head = ["source", "log type", "records", "events", "written", "rejects", "filtered", "duplicates"]
-        rows = [
-            [s.source, s.log_type, *_numbers(s.counts)] for s in self.sources
-        ]
+        rows = [[s.source, s.log_type, *_numbers(s.counts)] for s in self.sources]
         total = [["all", "", *_numbers(self.counts)]] if len(self.sources) > 1 else []
         return [head, *rows, *total]
 

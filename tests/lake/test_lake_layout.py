@@ -47,10 +47,10 @@ def accounts(*ids: str | None, provider: str | None = "AWS") -> list[str]:
 
 class TestSourceName:
     def test_joins_stem_and_class(self):
-        assert "aws_cloudtrail_6003" == source_name("aws_cloudtrail", 6003)
+        assert source_name("aws_cloudtrail", 6003) == "aws_cloudtrail_6003"
 
     def test_takes_twenty_characters_and_no_more(self):
-        assert 20 == len(source_name("a" * 15, 6003))
+        assert len(source_name("a" * 15, 6003)) == 20
         with pytest.raises(ConfigError, match=r"21 characters.*shorten 'a+' to 15"):
             source_name("a" * 16, 6003)
 
@@ -89,14 +89,14 @@ class TestRegion:
 
 class TestAccounts:
     def test_an_aws_account_stands_as_it_is(self):
-        assert ["123456789012", "000000000001"] == accounts("123456789012", "000000000001")
+        assert accounts("123456789012", "000000000001") == ["123456789012", "000000000001"]
 
     def test_the_provider_counts_whatever_its_case(self):
-        assert ["123456789012"] == accounts("123456789012", provider="aws")
+        assert accounts("123456789012", provider="aws") == ["123456789012"]
 
     @pytest.mark.parametrize("provider", ["GCP", "Azure", None])
     def test_twelve_digits_of_another_cloud_are_external(self, provider):
-        assert ["external_123456789012"] == accounts("123456789012", provider=provider)
+        assert accounts("123456789012", provider=provider) == ["external_123456789012"]
 
     def test_a_harmless_id_is_kept(self):
         guid = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
@@ -104,7 +104,7 @@ class TestAccounts:
         assert [f"external_{guid}"] == accounts(guid, provider="Azure")
 
     def test_no_account_is_external(self):
-        assert ["external", "external"] == accounts(None, "")
+        assert accounts(None, "") == ["external", "external"]
 
     @pytest.mark.parametrize("uid", HOSTILE)
     def test_a_hostile_id_makes_a_short_plain_name(self, uid):
@@ -116,7 +116,7 @@ class TestAccounts:
     def test_ids_that_clean_to_the_same_keep_apart(self):
         ids = ["a/b", "a\\b", "a_b", "x" * 100, "x" * 101]
 
-        assert 5 == len(set(accounts(*ids)))
+        assert len(set(accounts(*ids))) == 5
 
     def test_an_id_cannot_be_chosen_to_meet_the_digest_of_another(self):
         (name,) = accounts("a/b")
@@ -152,7 +152,7 @@ class TestDays:
 
         days = event_day(pa.array(times, pa.int64())).to_pylist()
 
-        assert ["19700101", "19700101", "19700102", "20240229", "99991231"] == days
+        assert days == ["19700101", "19700101", "19700102", "20240229", "99991231"]
 
     @given(st.integers(0, 253_402_300_799_999))
     def test_agrees_with_the_calendar(self, time):
@@ -165,7 +165,7 @@ class TestKeys:
     KEY = "ext/a_1/region=us-east-1/accountId=123456789012/eventDay=20240101/x.parquet"
 
     def test_follows_the_layout(self):
-        assert self.KEY == object_key(location("a_1"), "us-east-1", "123456789012", "20240101", "x.parquet")
+        assert object_key(location("a_1"), "us-east-1", "123456789012", "20240101", "x.parquet") == self.KEY
 
     def test_parses_what_it_makes(self):
         expected = ObjectKey("ext/a_1/", "us-east-1", "123456789012", "20240101", "x.parquet")
@@ -173,8 +173,8 @@ class TestKeys:
         assert expected == parse_key(self.KEY)
 
     def test_a_location_may_be_deeper_or_empty(self):
-        assert "ext/a_1/1.0/" == parse_key(self.KEY.replace("a_1/", "a_1/1.0/")).location
-        assert "" == parse_key(self.KEY.removeprefix("ext/a_1/")).location
+        assert parse_key(self.KEY.replace("a_1/", "a_1/1.0/")).location == "ext/a_1/1.0/"
+        assert parse_key(self.KEY.removeprefix("ext/a_1/")).location == ""
 
     @pytest.mark.parametrize(
         "key",
@@ -207,5 +207,5 @@ class TestKeys:
 
 
 def test_glue_names_are_lower_case_with_underscores():
-    assert "amazon_security_lake_glue_db_eu_west_1" == glue_database("eu-west-1")
-    assert "amazon_security_lake_table_eu_west_1_ext_my_source_1" == glue_table("eu-west-1", "My-Source_1")
+    assert glue_database("eu-west-1") == "amazon_security_lake_glue_db_eu_west_1"
+    assert glue_table("eu-west-1", "My-Source_1") == "amazon_security_lake_table_eu_west_1_ext_my_source_1"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ocsflake.mapping.expr import Expr, Scalar, apply, at, is_ip, origin, when
-from ocsflake.mapping.mapper import EventMap, Lineage, Mapper
+from ocsflake.mapping.mapper import EventMap, Fields, Lineage, Mapper
 from ocsflake.mapping.rejects import REJECT_SCHEMA
 from ocsflake.mapping.shred import JsonRecords
 from ocsflake.mapping.text import DelimitedText
@@ -13,6 +13,7 @@ __all__ = [
     "DelimitedText",
     "EventMap",
     "Expr",
+    "Fields",
     "JsonRecords",
     "Lineage",
     "Mapper",

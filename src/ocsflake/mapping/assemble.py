@@ -25,7 +25,9 @@ Leaves = dict[str, pa.Array]
 Left = dict[str, pa.Array]
 
 
-def assemble(event_class: EventClass, schema: pa.Schema, leaves: Mapping[str, pa.Array], rows: int) -> tuple[list[pa.Array], Left]:
+def assemble(
+    event_class: EventClass, schema: pa.Schema, leaves: Mapping[str, pa.Array], rows: int
+) -> tuple[list[pa.Array], Left]:
     """Return the top-level columns of `schema`, and what was left out.
 
     Args:

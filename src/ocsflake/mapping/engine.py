@@ -98,10 +98,7 @@ def _map(compiled: CompiledMapper, frame: Frame) -> Mapped:
     ]
     rejects = [
         *frame.rejects,
-        *(
-            Reject(frame.records([record])[0], *bad[record], frame.origin_of(record))
-            for record in sorted(bad)
-        ),
+        *(Reject(frame.records([record])[0], *bad[record], frame.origin_of(record)) for record in sorted(bad)),
         *_unfruitful(frame),
     ]
     return Mapped(
@@ -233,7 +230,9 @@ def _carried(
     for length in range(1, len(path) + 1):
         for use in event.uses.get(path[:length], ()):
             held = [columns.holds(condition) for condition in use.conditions if not _elementwise(columns, condition)]
-            held += [pc.invert(pc.fill_null(refused[name], False)) for name in _prefixes(use.attribute) if name in refused]
+            held += [
+                pc.invert(pc.fill_null(refused[name], False)) for name in _prefixes(use.attribute) if name in refused
+            ]
             if not held:
                 return True
             here = held[0]
@@ -245,7 +244,7 @@ def _carried(
 
 def _elementwise(columns: Columns, condition: e.Expr) -> bool:
     """Return whether a condition holds for the elements of lists, not for rows."""
-    return pa.types.is_list(columns.value(condition).type)
+    return bool(pa.types.is_list(columns.value(condition).type))
 
 
 def _prefixes(attribute: str) -> Iterator[str]:
@@ -269,7 +268,9 @@ def _judge(report: Report, failures: _Failures) -> None:
     for finding in report.findings:
         if finding.level == "error":
             rows = pc.is_in(pa.array(range(report.rows), pa.int64()), value_set=finding.rows)
-            failures.add(rows, f"{finding.rule}: {finding.detail}" if finding.detail else finding.rule, finding.attribute)
+            failures.add(
+                rows, f"{finding.rule}: {finding.detail}" if finding.detail else finding.rule, finding.attribute
+            )
 
 
 def _check_account(leaves: Mapping[str, pa.Array], failures: _Failures) -> None:
@@ -281,7 +282,9 @@ def _check_account(leaves: Mapping[str, pa.Array], failures: _Failures) -> None:
     fit = pc.match_substring_regex(encoded.dictionary, pattern=_SAFE_ACCOUNT)
     fit = pc.and_(fit, pc.invert(pc.match_substring(encoded.dictionary, pattern=_DOTS)))
     if not pc.all(fit).as_py():
-        failures.add(pc.invert(fit.take(encoded.indices)), "the account id holds characters of a path", "cloud.account.uid")
+        failures.add(
+            pc.invert(fit.take(encoded.indices)), "the account id holds characters of a path", "cloud.account.uid"
+        )
 
 
 def _without(

@@ -40,7 +40,9 @@ class Columns:
         bad: Expression to (rows that it could not make a value of, why); see `bad_of`.
     """
 
-    def __init__(self, frame: Frame, root: Node, null_words: tuple[str, ...], selection: pa.Array | None = None) -> None:
+    def __init__(
+        self, frame: Frame, root: Node, null_words: tuple[str, ...], selection: pa.Array | None = None
+    ) -> None:
         self.frame = frame
         self.root = root
         self.selection = selection
@@ -292,7 +294,9 @@ def _type_of(table: Mapping[str, e.Scalar], default: e.Scalar | None) -> pa.Data
 def _by_prefix(word: str | None, table: Mapping[str, e.Scalar], default: e.Scalar | None) -> e.Scalar | None:
     if word is None:
         return None
-    best = max((key for key in table if word.startswith(key) and not word[len(key) :][:1].islower()), key=len, default="")
+    best = max(
+        (key for key in table if word.startswith(key) and not word[len(key) :][:1].islower()), key=len, default=""
+    )
     return table[best] if best else default
 
 
@@ -324,5 +328,3 @@ def _epoch_one(word: str | None, unit: str) -> int | None:
     digits = {"s": 3, "ms": 0}.get(unit, 0)
     scaled = int(whole) * 10**digits + int(((fraction or "") + "000")[:digits] or 0)
     return int(sign + str(scaled)) // _FINER.get(unit, 1)
-
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
-from attrs import field, frozen
+from attrs import frozen
 
 from ocsflake.errors import SchemaError
 from ocsflake.mapping import paths
@@ -330,7 +330,7 @@ class Apply(Expr):
     """The result of a function of Arrow arrays."""
 
     function: Callable[..., Any]
-    arguments: tuple[Expr, ...] = field(converter=tuple)
+    arguments: tuple[Expr, ...]
     operands: ClassVar[tuple[str, ...]] = ("arguments",)
 
     def __repr__(self) -> str:
@@ -388,6 +388,4 @@ def _constant(value: object) -> Scalar:
 def _condition(value: object) -> Expr:
     if isinstance(value, Expr):
         return value
-    raise SchemaError(
-        f"{value!r} is no condition: give an expression such as at('x').is_in(...) or at('x') == 'y'"
-    )
+    raise SchemaError(f"{value!r} is no condition: give an expression such as at('x').is_in(...) or at('x') == 'y'")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +10,7 @@ import pyarrow.compute as pc
 from attrs import frozen
 
 from ocsflake.mapping import paths
-from ocsflake.mapping.values import string_text, token_column
+from ocsflake.mapping.values import starts, string_text, token_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -53,9 +52,7 @@ class Leftovers:
             by_row.setdefault(row, []).append(place)
         pairs = [(new, place) for new, old in enumerate(parents.to_pylist()) for place in by_row.get(old, ())]
         places = pa.array([place for _, place in pairs], pa.int32())
-        return Leftovers(
-            pa.array([new for new, _ in pairs], pa.int32()), keys.take(places), values.take(places)
-        )
+        return Leftovers(pa.array([new for new, _ in pairs], pa.int32()), keys.take(places), values.take(places))
 
 
 class Collector:
@@ -89,26 +86,49 @@ class Collector:
     def leftovers(self) -> Leftovers:
         """Return everything as columns of flattened leaves."""
         names: list[str] = []
-        rows = array("i")
-        places = array("i")
+        numbers: list[int] = []
+        rows: list[int] = []
         values: list[bytes] = []
-        parts = []
-        for name, at, raw in self._named():
+        parts = [Leftovers.none()]
+        pending = list(self._named())
+        while pending:
+            name, at, raw = pending.pop()
             if paths.EACH in name:
                 parts.append(_joined_by_row(name, at, raw))
-                continue
-            places.extend([len(names)] * len(at))
-            names.append(name)
-            rows.extend(at)
-            values += raw
-        keys = pa.array(names, pa.string()).take(pa.array(places, pa.int32()))
-        parts.append(flatten_tokens(pa.array(rows, pa.int32()), keys, token_column(values)))
+            elif starts(raw[0]) == b"{":
+                pending += self._inside(name, at, raw)
+            else:
+                numbers += [len(names)] * len(at)
+                names.append(name)
+                rows += at
+                values += raw
+        if names:
+            keys = pa.array(names, pa.string()).take(pa.array(numbers, pa.int32()))
+            parts.append(flatten_tokens(pa.array(rows, pa.int32()), keys, token_column(values)))
         return Leftovers.joined(parts)
 
     def _named(self) -> Iterator[tuple[str, list[int], list[bytes]]]:
         for prefix, members in self.found.items():
             for key, (at, values) in members.items():
                 yield prefix + paths.quote(key) if prefix[-1:] in ("", ".") else prefix, at, values
+
+    @staticmethod
+    def _inside(name: str, at: list[int], raw: list[bytes]) -> Iterator[tuple[str, list[int], list[bytes]]]:
+        """Yield what is in the objects of one name; values that are no objects among them stay as they are."""
+        objects: list[Mapping[str, bytes]] = []
+        rows: list[int] = []
+        for row, value in zip(at, raw, strict=True):
+            try:
+                members = _OBJECT.decode(value)
+            except msgspec.ValidationError:
+                yield name + paths.EACH if starts(value) == b"[" else name, [row], [value]
+            else:
+                objects.append(members)
+                rows.append(row)
+        inner = Collector()
+        inner.rows = rows
+        inner.take(objects, name + ".")
+        yield from inner._named()
 
 
 def flatten_tokens(rows: pa.Array, keys: pa.Array, tokens: pa.Array) -> Leftovers:
@@ -123,12 +143,14 @@ def flatten_tokens(rows: pa.Array, keys: pa.Array, tokens: pa.Array) -> Leftover
     flat = pc.invert(nested)
     deep = zip(*(column.filter(nested).to_pylist() for column in (rows, keys, tokens)), strict=True)
     seen: dict[tuple[str, bytes], dict[str, str]] = {}
-    at, names, texts = array("i"), [], []
+    at: list[int] = []
+    names: list[str] = []
+    texts: list[str] = []
     for row, key, token in deep:
         leaves = seen.get((key, token))
         if leaves is None:
             leaves = seen[key, token] = leaves_of(token, key)
-        at.extend([row] * len(leaves))
+        at += [row] * len(leaves)
         names += leaves.keys()
         texts += leaves.values()
     found = Leftovers(pa.array(at, pa.int32()), pa.array(names, pa.string()), pa.array(texts, pa.string()))
@@ -141,7 +163,7 @@ def leaves_of(token: bytes, path: str) -> dict[str, str]:
     pending: list[tuple[str, bytes]] = [(path, token)]
     while pending:
         where, value = pending.pop()
-        start = bytes(memoryview(value)[:1])
+        start = starts(value)
         if start == b"{":
             inner = _OBJECT.decode(value)
             pending += [(f"{where}.{paths.quote(key)}", inner[key]) for key in reversed(inner)]

@@ -8,25 +8,32 @@ from attrs import field, frozen
 
 from ocsflake.errors import SchemaError
 from ocsflake.mapping import engine, plan
-from ocsflake.mapping.expr import lift
+from ocsflake.mapping.expr import Expr, Scalar, lift
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     import pyarrow as pa
 
-    from ocsflake.mapping.expr import Expr, Scalar
     from ocsflake.mapping.frame import Parse
     from ocsflake.model import Mapped, RawBatch
 
-__all__ = ["EventMap", "Lineage", "Mapper"]
+__all__ = ["EventMap", "Fields", "Lineage", "Mapper"]
 
 MAX_SOURCE_NAME = 15
 """``<source_name>_<class_uid>`` is the name of a custom source, which has at most 20 characters."""
 
 
+Fields = dict[str, Expr | Scalar]
+"""A table: attribute path to expression or constant."""
+
+
 def _lifted(fields: Mapping[str, Expr | Scalar]) -> dict[str, Expr]:
     return {path: lift(value) for path, value in fields.items()}
+
+
+def _in_order(events: Iterable[EventMap]) -> tuple[EventMap, ...]:
+    return tuple(events)
 
 
 @frozen(eq=False)
@@ -83,13 +90,13 @@ class Mapper:
     log_type: str
     source_name: str
     parse: Parse
-    events: Sequence[EventMap] = field(converter=tuple)
+    events: tuple[EventMap, ...] = field(converter=_in_order)
     null_words: tuple[str, ...] = ()
     unmapped: tuple[str, ...] = ()
     title: str = ""
 
     def __attrs_post_init__(self) -> None:
-        """Check the table against the newest OCSF version, before the first record."""
+        """Check the name."""
         if len(self.source_name) > MAX_SOURCE_NAME:
             raise SchemaError(
                 f"{self.log_type}: source_name {self.source_name!r} has {len(self.source_name)} characters, at most "

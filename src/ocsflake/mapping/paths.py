@@ -1,7 +1,7 @@
-"""Paths into raw records: ``userIdentity.arn``, ``resources[].ARN``, ``labels."compute.googleapis.com/x"``.
+r"""Paths into raw records: ``userIdentity.arn``, ``resources[].ARN``, ``labels."compute.googleapis.com/x"``.
 
 A path is a tuple of steps. A step is a key, or `EACH` for every element of a list. Keys that hold a dot, a quote
-or a bracket are written in double quotes, with ``\\"`` and ``\\\\`` inside.
+or a bracket are written in double quotes, with ``\"`` and ``\\`` inside.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Compiling a mapper for one OCSF version: every check that needs no record, and everything that is the same for all."""
+"""Compiling a mapper for one OCSF version: all checks that need no record, all that is the same for each record."""
 
 from __future__ import annotations
 
@@ -117,7 +117,9 @@ def compile_mapper(
     for event in mapper.events:
         newest = _newest_class(mapper, event)
         if event.event_class in schema.classes:
-            found.append(_compile_event(mapper, event, schema.event_class(event.event_class), newest, datetime, raw_data))
+            found.append(
+                _compile_event(mapper, event, schema.event_class(event.event_class), newest, datetime, raw_data)
+            )
     if not found:
         names = ", ".join(event.event_class for event in mapper.events)
         raise SchemaError(f"{mapper.log_type}: OCSF {schema.version} has none of its event classes ({names})")
@@ -136,13 +138,16 @@ def _newest_class(mapper: Mapper, event: EventMap) -> EventClass:
     try:
         newest = schema.event_class(event.event_class, schema.profiles())
         for path in event.fields:
-            attribute = newest.attribute(path)
-            if attribute.attributes:
-                inside = ", ".join(f"{path}.{name}" for name in list(attribute.attributes)[:4])
-                raise SchemaError(f"{path!r} is an object: name its attributes ({inside} ...)")
+            _check_leaf(path, newest.attribute(path))
     except SchemaError as error:
         raise SchemaError(f"{mapper.log_type}: {error}") from None
     return newest
+
+
+def _check_leaf(path: str, attribute: Attribute) -> None:
+    if attribute.attributes:
+        inside = ", ".join(f"{path}.{name}" for name in list(attribute.attributes)[:4])
+        raise SchemaError(f"{path!r} is an object: name its attributes ({inside} ...)")
 
 
 def _compile_event(
@@ -159,12 +164,17 @@ def _compile_event(
     event_class = schema.event_class(bare.name, applied)
     fields = tuple(Field(_spelt(event_class, path), event_class.attribute(path), x) for path, x in known.items())
     given = {line.path for line in fields}
-    enums = tuple(_enums(event_class, newest, fields, given))
+    enums = tuple(_enums(newest, fields, given))
     twins = tuple(_twins(event_class, fields)) if "datetime" in applied else ()
     constants = _constants(event_class)
     found = tuple(_observables(event_class, fields))
     filled = given | {plan.sibling for plan in enums if plan.sibling} | {twin for _, twin in twins} | set(constants)
-    filled |= {"type_uid", "unmapped", "metadata.profiles", *(["type_name"] if "type_name" in event_class.attributes else [])}
+    filled |= {
+        "type_uid",
+        "unmapped",
+        "metadata.profiles",
+        *(["type_name"] if "type_name" in event_class.attributes else []),
+    }
     filled |= set(OBSERVABLES) if found else set()
     filled |= {"raw_data"} if raw_data else set()
     _check_required(mapper, event_class, filled)
@@ -191,7 +201,7 @@ def _spelt(event_class: EventClass, path: str) -> str:
     return ".".join(a.name + ("[]" if a.is_array and a is not along[-1] else "") for a in along)
 
 
-def _enums(event_class: EventClass, newest: EventClass, fields: tuple[Field, ...], given: set[str]) -> Iterator[EnumPlan]:
+def _enums(newest: EventClass, fields: tuple[Field, ...], given: set[str]) -> Iterator[EnumPlan]:
     for line in fields:
         attribute = line.attribute
         if attribute.enum is None or attribute.base != "integer_t":
@@ -218,7 +228,12 @@ def _twins(event_class: EventClass, fields: tuple[Field, ...]) -> Iterator[tuple
     for line in fields:
         twin = f"{line.path}_dt"
         found = event_class.find(twin)
-        if line.attribute.type == "timestamp_t" and found is not None and found.type == "datetime_t" and twin not in given:
+        if (
+            line.attribute.type == "timestamp_t"
+            and found is not None
+            and found.type == "datetime_t"
+            and twin not in given
+        ):
             yield line.path, twin
 
 
@@ -238,8 +253,8 @@ def _observables(event_class: EventClass, fields: tuple[Field, ...]) -> Iterator
     captions = {} if listed is None else listed.enum or {}
     for line in sorted(fields, key=lambda line: line.path):
         kind = line.attribute.observable
-        if kind in captions and line.attribute.base == "string_t":
-            yield ObservableRule(line.path, int(kind), captions[kind])
+        if kind is not None and kind in captions and line.attribute.base == "string_t":
+            yield ObservableRule(line.path, kind, captions[kind])
 
 
 def _uses(event: EventMap, fields: tuple[Field, ...], with_sibling: set[str]) -> dict[paths.Path, tuple[Use, ...]]:
@@ -255,7 +270,9 @@ def _uses(event: EventMap, fields: tuple[Field, ...], with_sibling: set[str]) ->
 
 def _check_required(mapper: Mapper, event_class: EventClass, filled: set[str]) -> None:
     """Raise where the table leaves out what the class, or an object that it fills, requires."""
-    missing = [name for name, a in event_class.attributes.items() if a.requirement == "required" and not _has(filled, name)]
+    missing = [
+        name for name, a in event_class.attributes.items() if a.requirement == "required" and not _has(filled, name)
+    ]
     objects = {path.rsplit(".", depth)[0] for path in filled for depth in range(1, path.count(".") + 1)}
     for path in sorted(objects):
         holder = event_class.attribute(path.removesuffix("[]"))
@@ -270,6 +287,10 @@ def _check_required(mapper: Mapper, event_class: EventClass, filled: set[str]) -
             f"{mapper.log_type}: {event_class.name} (OCSF {event_class.version}) requires {', '.join(missing)}: "
             "give an expression or a constant"
         )
+
+
+def _all_names(event_class: EventClass) -> set[str]:
+    return {*event_class.attributes, "metadata.profiles"}
 
 
 def _has(filled: set[str], path: str) -> bool:

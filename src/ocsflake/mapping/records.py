@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ocsflake.mapping.rejects import Reject
+from ocsflake.mapping.values import starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -157,7 +158,7 @@ class _Splitter:
 
     def inner(self, value: bytes, data: bytes, key: str, depth: int) -> None:
         """Take what an envelope holds."""
-        start = bytes(memoryview(value)[:1])
+        start = starts(value)
         if start == b"[":
             self.records += _LIST.decode(value)
         elif start == b"{":
@@ -252,4 +253,4 @@ def _invalid_utf8(data: bytes) -> int | None:
 
 def _kind(token: bytes) -> str:
     kinds = {b"{": "an object", b"[": "a list", b'"': "text", b"t": "true", b"f": "false", b"n": "null"}
-    return kinds.get(bytes(memoryview(token)[:1]), "a number")
+    return kinds.get(starts(token), "a number")

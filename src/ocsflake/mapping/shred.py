@@ -21,7 +21,7 @@ from ocsflake.mapping.frame import Frame
 from ocsflake.mapping.leftovers import Collector, Leftovers
 from ocsflake.mapping.records import MAX_RECORD, problem, repair_surrogates, split_records
 from ocsflake.mapping.rejects import Reject
-from ocsflake.mapping.values import token_column
+from ocsflake.mapping.values import starts, token_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -83,13 +83,10 @@ def column_frame(batch: pa.RecordBatch, origin: Mapping[str, str]) -> Frame:
 
     def records(numbers: Sequence[int]) -> list[bytes]:
         rows = batch.take(pa.array(numbers, pa.int64())).to_pylist()
-        return [
-            msgspec.json.encode({k: v for k, v in row.items() if v is not None}, enc_hook=str) for row in rows
-        ]
+        return [msgspec.json.encode({k: v for k, v in row.items() if v is not None}, enc_hook=str) for row in rows]
 
     columns = {
-        paths.quote(name): _plain(column)
-        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        paths.quote(name): _plain(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)
     }
     return Frame(
         rows=batch.num_rows,
@@ -148,11 +145,7 @@ def _explode(frame: Frame, steps: paths.Path, root: Node) -> Frame:
         owners = [number for number, found in enumerate(lists) for _ in found or ()]
         node = node.each[0]
         elements = [element for found in lists if found for element in found]
-        inner = (
-            {path + paths.EACH: token_column(elements)}
-            if node.whole
-            else _below(elements, node, path + "[]", left)
-        )
+        inner = {path + paths.EACH: token_column(elements)} if node.whole else _below(elements, node, path + "[]", left)
         parents = pa.array(owners, pa.int32())
         frame = Frame(
             rows=len(owners),
@@ -218,19 +211,17 @@ def _objects(
     objects, kept = [], []
     for record in records:
         if len(record) > MAX_RECORD:
-            bad.append(
-                Reject(bytes(record), f"{len(record):,} bytes, at most {MAX_RECORD:,} are taken", "", origin)
-            )
+            bad.append(Reject(bytes(record), f"{len(record):,} bytes, at most {MAX_RECORD:,} are taken", "", origin))
             continue
         try:
-            found, record = _decode(record)
+            found, good = _decode(record)
         except _JSON_ERRORS as error:
-            bad.append(Reject(bytes(record), _why(record, error), "", origin))
+            bad.append(Reject(bytes(record), _why(error), "", origin))
             continue
         name = next((name for name, key in skip if key in found), None)
         if name is None:
             objects.append(found)
-            kept.append(record)
+            kept.append(good)
         else:
             skipped[name] = skipped.get(name, 0) + 1
     return objects, kept, skipped
@@ -246,15 +237,13 @@ def _decode(record: bytes) -> tuple[Object, bytes]:
         return _OBJECT.decode(repaired), repaired
 
 
-def _why(record: bytes, error: Exception) -> str:
+def _why(error: Exception) -> str:
     if isinstance(error, msgspec.ValidationError):
         return f"a JSON object is due: {str(error)[:100]}"
     return problem(error)
 
 
-def _members(
-    objects: Sequence[Object], node: Node, prefix: str, left: Collector | None
-) -> dict[str, pa.Array]:
+def _members(objects: Sequence[Object], node: Node, prefix: str, left: Collector | None) -> dict[str, pa.Array]:
     """Take the named members out of objects; each becomes a column, and so does what is named below it."""
     columns: dict[str, pa.Array] = {}
     for key, child in node.children.items():
@@ -296,9 +285,7 @@ def _elements(tokens: Sequence[Any], node: Node, path: str, left: Collector | No
         outer = left.rows
         left.rows = owners if outer is None else [outer[n] for n in owners]
     inner = (
-        {path + paths.EACH: token_column(elements)}
-        if node.whole
-        else _below(elements, node, path + paths.EACH, left)
+        {path + paths.EACH: token_column(elements)} if node.whole else _below(elements, node, path + paths.EACH, left)
     )
     if left is not None:
         left.rows = outer
@@ -307,9 +294,7 @@ def _elements(tokens: Sequence[Any], node: Node, path: str, left: Collector | No
     return {name: pa.ListArray.from_arrays(places, column, mask=absent) for name, column in inner.items()}
 
 
-def _decode_all(
-    tokens: Sequence[Any], decode: Callable[[Any], Any], path: str, left: Collector | None
-) -> list[Any]:
+def _decode_all(tokens: Sequence[Any], decode: Callable[[Any], Any], path: str, left: Collector | None) -> list[Any]:
     nothing: Any = _NOTHING
     try:
         return [(decode(token) or nothing) if token else nothing for token in tokens]
@@ -339,9 +324,7 @@ def _inner_json(token: Any) -> bytes:
 
 
 def _list_or_object(token: Any) -> list[Any] | None:
-    if memoryview(token)[:1] == b"{":
-        return [token]
-    return _LIST_OR_NULL.decode(token)
+    return [token] if starts(token) == b"{" else _LIST_OR_NULL.decode(token)
 
 
 def _plain(column: pa.Array) -> pa.Array:

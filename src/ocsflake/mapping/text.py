@@ -49,7 +49,7 @@ class DelimitedText:
         """Return no paths: every column is a value."""
         return []
 
-    def __call__(self, raw: RawBatch, root: Node) -> Iterator[Frame]:
+    def __call__(self, raw: RawBatch, root: Node) -> Iterator[Frame]:  # noqa: ARG002
         """Yield the frames of some raw records."""
         if isinstance(raw.records, pa.RecordBatch):
             yield self._named(column_frame(raw.records, raw.origin))
@@ -75,7 +75,8 @@ class DelimitedText:
 
     def _sections(self, data: bytes) -> Iterator[tuple[tuple[str, ...], bytes]]:
         """Yield runs of lines with the header above them; a concatenated file has several."""
-        start, header = 0, ()
+        start = 0
+        header: tuple[str, ...] = ()
         for match in re.finditer(rb"^[^\d\s]*[A-Za-z]{3}[^\n]*$", data, re.MULTILINE):
             found = self._header(match.group())
             if found:
@@ -85,12 +86,12 @@ class DelimitedText:
         yield header, data[start:]
 
     def _frame(self, block: bytes, columns: tuple[str, ...], origin: Mapping[str, str]) -> Frame:
-        width, rejects = len(columns), []
+        rejects: list[Reject] = []
         table = None
         if b"\r" not in block and _longest_line(block) <= MAX_RECORD:
             table = self._parse(block, columns)
         if table is None:
-            block, rejects = self._good_lines(block, width, origin)
+            block, rejects = self._good_lines(block, len(columns), origin)
             table = self._parse(block, columns)
         if table is None:
             table = pa.table({name: pa.array([], pa.string()) for name in columns})
@@ -113,7 +114,9 @@ class DelimitedText:
         try:
             return pacsv.read_csv(
                 pa.BufferReader(block),
-                read_options=pacsv.ReadOptions(column_names=list(columns), use_threads=False, block_size=len(block) + 1),
+                read_options=pacsv.ReadOptions(
+                    column_names=list(columns), use_threads=False, block_size=len(block) + 1
+                ),
                 parse_options=pacsv.ParseOptions(delimiter=self.separator, quote_char=False, double_quote=False),
                 convert_options=pacsv.ConvertOptions(
                     column_types=dict.fromkeys(columns, pa.string()),

@@ -9,6 +9,7 @@ import json
 import re
 from array import array
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,14 +19,12 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MAX_TIME", "is_ip", "json_text", "parse_time", "scalar_text", "string_text", "token_column"]
+__all__ = ["MAX_TIME", "is_ip", "json_text", "parse_time", "scalar_text", "starts", "string_text", "token_column"]
 
 MAX_TIME = 253_402_300_800_000
 """Milliseconds from 1970 to the year 10000: no time in an event reaches it."""
 
-_IPV4 = (
-    r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-)
+_IPV4 = r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _H = "[0-9A-Fa-f]{1,4}"
 _IPV6 = "|".join(
     [
@@ -45,21 +44,23 @@ _IP_PATTERN = rf"^(?:{_IPV4}|{_IPV6})$"
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?\s*([Zz]|UTC|[+-]\d\d(?::?\d\d)?)?)?"
 )
+_STRINGS = msgspec.json.Decoder(list[str])
 _ABSENT = pa.array([b"", b"null"], pa.binary())
 _CLOCK_WORDS = re.compile(r"([A-Z][a-z]{2}) (\d{1,2}), (\d{4}),? (\d{1,2}):(\d\d):(\d\d)\s([AP])M")
-_MONTHS = {m: i for i, m in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+_MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = {m: i for i, m in enumerate(_MONTH_NAMES, 1)}
 _ZONED = r"(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$"
+
+
+def starts(token: bytes) -> bytes:
+    """Return the first byte of a JSON token (bytes or a raw buffer), which tells its kind."""
+    return bytes(memoryview(token)[:1])
 
 
 def token_column(tokens: Sequence[bytes]) -> pa.Array:
     """Return JSON tokens as a binary column; an empty buffer and ``null`` become null."""
     data = b"".join(tokens)
-    offsets = array("i", [0])
-    total = 0
-    append = offsets.append
-    for length in map(len, tokens):
-        total += length
-        append(total)
+    offsets = array("i", list(accumulate(map(len, tokens), initial=0)))
     return _with_nulls(
         pa.Array.from_buffers(pa.binary(), len(tokens), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
     )
@@ -83,7 +84,8 @@ def string_text(tokens: pa.Array) -> pa.Array:
     escaped = pc.match_substring(inner, pattern=b"\\")
     if pc.any(escaped, skip_nulls=True).as_py():
         escaped = pc.fill_null(escaped, False)
-        plain = pa.array([_unescape(t) for t in tokens.filter(escaped).to_pylist()], pa.binary())
+        quoted_list = b'["' + b'","'.join(inner.filter(escaped).to_pylist()) + b'"]'
+        plain = pa.array(_STRINGS.decode(quoted_list), pa.string()).cast(pa.binary())
         inner = pc.replace_with_mask(inner, escaped, plain)
     return inner.cast(pa.string())
 
@@ -112,14 +114,10 @@ def json_text(values: pa.Array) -> pa.Array:
         return values.cast(pa.string())
     if pa.types.is_string(kind):
         encoded = values.dictionary_encode()
-        words = [
-            None if v is None else msgspec.json.encode(v).decode() for v in encoded.dictionary.to_pylist()
-        ]
+        words = [None if v is None else msgspec.json.encode(v).decode() for v in encoded.dictionary.to_pylist()]
         return pa.array(words, pa.string()).take(encoded.indices)
     if pa.types.is_nested(kind) or pa.types.is_timestamp(kind):
-        return pa.array(
-            [None if v is None else json.dumps(v, default=str) for v in values.to_pylist()], pa.string()
-        )
+        return pa.array([None if v is None else json.dumps(v, default=str) for v in values.to_pylist()], pa.string())
     return scalar_text(values)
 
 
@@ -204,7 +202,3 @@ def _instant(numbers: list[int], milliseconds: int, zone: timezone | None) -> in
     if delta is None:
         return None
     return (delta.days * 86_400 + delta.seconds) * 1000 + (999 if leap else milliseconds)
-
-
-def _unescape(inner: bytes) -> bytes:
-    return msgspec.json.decode(b'"' + inner + b'"', type=str).encode()

@@ -23,6 +23,7 @@ __all__ = ["Check", "Found", "Place", "as_int64", "sample", "scalar_check", "wro
 
 _INT32 = (-(2**31), 2**31 - 1)
 _INT64 = (-(2**63), 2**63 - 1)
+_FITTING = (pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.uint16())  # integers of at most 32 bits, signed
 _FLOAT_LIMIT = 2.0**63
 
 
@@ -87,8 +88,9 @@ def scalar_check(attribute: Attribute, kind: pa.DataType, path: str, *, warnings
     if attribute.base == "float_t":
         return _range_check(attribute, path) if attribute.range else None
     if pa.types.is_floating(kind):
-        return _integral_check(attribute, path, _integer_check(attribute, pa.int64(), path))
-    return _integer_check(attribute, kind, path)
+        return _integral_check(attribute, path, _integer_check(attribute, path))
+    fits = kind in _FITTING if attribute.base == "integer_t" else kind != pa.uint64()
+    return None if fits and not attribute.enum and not attribute.range else _integer_check(attribute, path)
 
 
 def as_int64(array: pa.Array) -> pa.Array | None:
@@ -110,21 +112,18 @@ def sample(array: pa.Array, wrong: pa.BooleanArray) -> str:
     return ", ".join(text if len(text) <= 60 else f"{text[:57]}..." for text in map(repr, values))
 
 
-def _integer_check(attribute: Attribute, kind: pa.DataType, path: str) -> Check | None:
+def _integer_check(attribute: Attribute, path: str) -> Check:
     bounds = _INT32 if attribute.base == "integer_t" else _INT64
-    bounded = kind not in (pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.uint16())
     ranged = _range_check(attribute, path) if attribute.range else None
     allowed = pa.array(sorted(attribute.enum), pa.int64()) if attribute.enum else None
     dense = _dense(attribute)
-    if not bounded and ranged is None and allowed is None:
-        return None
 
     def check(array: pa.Array, place: Place, found: Found) -> None:
         extremes = pc.min_max(array)
         least, greatest = extremes["min"].as_py(), extremes["max"].as_py()
         if least is None:
             return
-        if bounded and (least < bounds[0] or greatest > bounds[1]):
+        if least < bounds[0] or greatest > bounds[1]:
             wrong = _outside(array, bounds)
             detail = f"{sample(array, wrong)} does not fit {attribute.base}, {bounds[0]} to {bounds[1]}"
             found.error("attribute_wrong_type", path, place.rows(wrong), detail)
@@ -145,7 +144,7 @@ def _dense(attribute: Attribute) -> tuple[int, int]:
     return values[0], end
 
 
-def _integral_check(attribute: Attribute, path: str, then: Check | None) -> Check:
+def _integral_check(attribute: Attribute, path: str, then: Check) -> Check:
     """Return a check that floats hold whole numbers (3.0 is an integer to JSON Schema), which checks them further."""
 
     def check(array: pa.Array, place: Place, found: Found) -> None:
@@ -155,8 +154,7 @@ def _integral_check(attribute: Attribute, path: str, then: Check | None) -> Chec
         if wrong.true_count:
             detail = f"expected {attribute.type}, got {sample(array, wrong)}"
             found.error("attribute_wrong_type", path, place.rows(wrong), detail)
-        if then is not None:
-            then(pc.if_else(wrong, None, array).cast(pa.int64()), place, found)
+        then(pc.if_else(wrong, None, array).cast(pa.int64()), place, found)
 
     return check
 

@@ -112,8 +112,6 @@ class _Compiler:
         """Return the check of a column that holds `attribute`, or ``None`` if nothing can be wrong."""
         if pa.types.is_null(kind):
             return None
-        if isinstance(kind, pa.BaseExtensionType):
-            return _after(lambda array: array.storage, self.attribute(attribute, kind.storage_type, path))
         if not attribute.is_array:
             return self.value(attribute, kind, path)
         if not _is_list(kind):

@@ -14,6 +14,7 @@ import io
 import re
 import shutil
 import tempfile
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -265,11 +266,11 @@ def _is_document(text: bytes) -> bool:
 
 def _read_parquet(file: Any, stream: Readable) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a Parquet file; one that cannot seek is copied first, since its index is at the end."""
-    with tempfile.TemporaryFile() as copy:
-        if callable(getattr(file, "seekable", None)) and file.seekable():
-            file.seek(0)
+    seeks = callable(getattr(file, "seekable", None)) and file.seekable()
+    with nullcontext(file) if seeks else tempfile.TemporaryFile() as whole:
+        if seeks:
+            whole.seek(0)
         else:
-            shutil.copyfileobj(stream, copy, _CHUNK)
-            file = copy
-        with pq.ParquetFile(file, buffer_size=_CHUNK) as parquet:
+            shutil.copyfileobj(stream, whole, _CHUNK)
+        with pq.ParquetFile(whole, buffer_size=_CHUNK) as parquet:
             yield from parquet.iter_batches(batch_size=ROWS)

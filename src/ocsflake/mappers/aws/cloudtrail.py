@@ -8,7 +8,7 @@ The fields: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrai
 
 from __future__ import annotations
 
-from ocsflake.mapping import EventMap, JsonRecords, Mapper, at, is_ip, when
+from ocsflake.mapping import EventMap, Fields, JsonRecords, Mapper, at, is_ip, when
 
 SIGN_IN = {
     "AssumeRole": 1,
@@ -128,7 +128,7 @@ target = at("responseElements.user.userName").or_(
     at("requestParameters.instanceProfileName"),
 )
 
-COMMON = {
+COMMON: Fields = {
     "time": at("eventTime"),
     "severity_id": 1,
     "status_id": when(at("errorCode").is_null(), 1, 2),
@@ -178,7 +178,7 @@ COMMON = {
     "http_request.user_agent": at("userAgent"),
 }
 
-AUTHENTICATION = {
+AUTHENTICATION: Fields = {
     "activity_id": at("eventName").lookup(SIGN_IN, default=99),
     "status_id": when(
         at("errorCode").is_null() & ~at("responseElements.ConsoleLogin").is_in(["Failure"]),
@@ -200,7 +200,7 @@ AUTHENTICATION = {
     "dst_endpoint.svc_name": at("additionalEventData.LoginTo"),
 }
 
-ACCOUNT = {
+ACCOUNT: Fields = {
     "activity_id": at("eventName").lookup(ACCOUNT_CHANGE, default=99),
     "user.name": target,
     # Security Lake's 1.0 tables have the unique id of a user or role in uid, its 1.1 tables in uid_alt.
@@ -213,7 +213,7 @@ ACCOUNT = {
     "policy.name": at("requestParameters.policyName"),
 }
 
-API = {
+API: Fields = {
     "activity_id": when(at("eventCategory") == "Insight", 99, at("eventName").lookup_prefix(OPERATION, default=99)),
     "resources[].uid": at("resources[].ARN").or_(at("resources[].ARNPrefix")),
     "resources[].type": at("resources[].type"),

@@ -11,29 +11,77 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ocsflake.mapping import DelimitedText, EventMap, Mapper, apply, at, when
+from ocsflake.mapping import DelimitedText, EventMap, Fields, Mapper, apply, at, when
 
-DEFAULT = tuple(
-    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action "
-    "log-status".split()
+DEFAULT = (
+    "version",
+    "account-id",
+    "interface-id",
+    "srcaddr",
+    "dstaddr",
+    "srcport",
+    "dstport",
+    "protocol",
+    "packets",
+    "bytes",
+    "start",
+    "end",
+    "action",
+    "log-status",
 )
-NAMES = frozenset(
-    (
-        *DEFAULT,
-        *"vpc-id subnet-id instance-id tcp-flags type pkt-srcaddr pkt-dstaddr region az-id sublocation-type".split(),
-        *"sublocation-id pkt-src-aws-service pkt-dst-aws-service flow-direction traffic-path".split(),
-        *"ecs-cluster-arn ecs-cluster-name ecs-container-instance-arn ecs-container-instance-id".split(),
-        *"ecs-container-id ecs-second-container-id ecs-service-name ecs-task-definition-arn ecs-task-arn".split(),
-        *"ecs-task-id reject-reason resource-id encryption-status resource-type tgw-id tgw-attachment-id".split(),
-        *"tgw-src-vpc-account-id tgw-dst-vpc-account-id tgw-src-vpc-id tgw-dst-vpc-id tgw-src-subnet-id".split(),
-        *"tgw-dst-subnet-id tgw-src-eni tgw-dst-eni tgw-src-az-id tgw-dst-az-id tgw-pair-attachment-id".split(),
-        *"packets-lost-no-route packets-lost-blackhole packets-lost-mtu-exceeded packets-lost-ttl-expired".split(),
-        *"destination-port next-hop".split(),
-    )
+LATER = (
+    "vpc-id",
+    "subnet-id",
+    "instance-id",
+    "tcp-flags",
+    "type",
+    "pkt-srcaddr",
+    "pkt-dstaddr",
+    "region",
+    "az-id",
+    "sublocation-type",
+    "sublocation-id",
+    "pkt-src-aws-service",
+    "pkt-dst-aws-service",
+    "flow-direction",
+    "traffic-path",
+    "ecs-cluster-arn",
+    "ecs-cluster-name",
+    "ecs-container-instance-arn",
+    "ecs-container-instance-id",
+    "ecs-container-id",
+    "ecs-second-container-id",
+    "ecs-service-name",
+    "ecs-task-definition-arn",
+    "ecs-task-arn",
+    "ecs-task-id",
+    "reject-reason",
+    "resource-id",
+    "encryption-status",
+    "resource-type",
+    "tgw-id",
+    "tgw-attachment-id",
+    "tgw-src-vpc-account-id",
+    "tgw-dst-vpc-account-id",
+    "tgw-src-vpc-id",
+    "tgw-dst-vpc-id",
+    "tgw-src-subnet-id",
+    "tgw-dst-subnet-id",
+    "tgw-src-eni",
+    "tgw-dst-eni",
+    "tgw-src-az-id",
+    "tgw-dst-az-id",
+    "tgw-pair-attachment-id",
+    "packets-lost-no-route",
+    "packets-lost-blackhole",
+    "packets-lost-mtu-exceeded",
+    "packets-lost-ttl-expired",
+    "destination-port",
+    "next-hop",
 )
+NAMES = frozenset({*DEFAULT, *LATER})
 
 PATH = {str(number): number + 3 for number in range(1, 9)}
-
 
 
 def ip_version(addresses: pa.Array) -> pa.Array:
@@ -46,11 +94,14 @@ destination = at("pkt-dstaddr").or_(at("dstaddr"))
 inbound = at("flow-direction") == "ingress"
 action = at("action")
 transit = ~at("tgw-id").is_null()
+seen_source = ~at("pkt-srcaddr").is_null() & (at("pkt-srcaddr") != at("srcaddr"))
+seen_destination = ~at("pkt-dstaddr").is_null() & (at("pkt-dstaddr") != at("dstaddr"))
+version = at("type").lookup({"IPv4": 4, "IPv6": 6}, default=99).or_(apply(ip_version, source))
 # The interface is the destination of what comes in. A side without an address (NODATA, SKIPDATA) has no other name.
 as_source = ~inbound | source.is_null()
 as_destination = inbound | destination.is_null()
 
-FIELDS = {
+FIELDS: Fields = {
     "time": at("start").epoch("s"),
     "start_time": at("start").epoch("s"),
     "end_time": at("end").epoch("s"),
@@ -72,7 +123,9 @@ FIELDS = {
     "cloud.region": at("region"),
     "cloud.zone": at("az-id"),
     "src_endpoint.ip": source,
-    "src_endpoint.intermediate_ips": at("srcaddr").only_if(~at("pkt-srcaddr").is_null() & (at("pkt-srcaddr") != at("srcaddr"))),
+    "src_endpoint.intermediate_ips": at("srcaddr").only_if(
+        ~at("pkt-srcaddr").is_null() & (at("pkt-srcaddr") != at("srcaddr"))
+    ),
     "src_endpoint.port": at("srcport"),
     "src_endpoint.svc_name": at("pkt-src-aws-service"),
     "src_endpoint.interface_uid": at("interface-id").only_if(as_source).or_(at("tgw-src-eni")),
@@ -80,7 +133,9 @@ FIELDS = {
     "src_endpoint.subnet_uid": at("subnet-id").only_if(as_source).or_(at("tgw-src-subnet-id")),
     "src_endpoint.instance_uid": at("instance-id").only_if(as_source),
     "dst_endpoint.ip": destination,
-    "dst_endpoint.intermediate_ips": at("dstaddr").only_if(~at("pkt-dstaddr").is_null() & (at("pkt-dstaddr") != at("dstaddr"))),
+    "dst_endpoint.intermediate_ips": at("dstaddr").only_if(
+        ~at("pkt-dstaddr").is_null() & (at("pkt-dstaddr") != at("dstaddr"))
+    ),
     "dst_endpoint.port": at("dstport"),
     "dst_endpoint.svc_name": at("pkt-dst-aws-service"),
     "dst_endpoint.interface_uid": at("interface-id").only_if(as_destination).or_(at("tgw-dst-eni")),
@@ -89,7 +144,9 @@ FIELDS = {
     "dst_endpoint.instance_uid": at("instance-id").only_if(as_destination),
     "connection_info.protocol_num": at("protocol"),
     "connection_info.protocol_ver": at("type"),
-    "connection_info.protocol_ver_id": at("type").lookup({"IPv4": 4, "IPv6": 6}, default=99).or_(apply(ip_version, source)),
+    "connection_info.protocol_ver_id": at("type")
+    .lookup({"IPv4": 4, "IPv6": 6}, default=99)
+    .or_(apply(ip_version, source)),
     "connection_info.tcp_flags": at("tcp-flags"),
     "connection_info.direction_id": at("flow-direction").lookup({"ingress": 1, "egress": 2}, default=99).or_(0),
     "connection_info.boundary_id": at("traffic-path").lookup(PATH, default=99),
