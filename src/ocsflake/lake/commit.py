@@ -52,7 +52,8 @@ class LakeCommit:
     """Events on their way into a lake; a context manager that closes itself.
 
     Objects appear one by one while `publish` runs. Each is whole, and a repeat of the same commit, after a crash at
-    any point, puts the same bytes under the same names.
+    any point, puts the same bytes under the same names; if its events come in batches of other sizes, still the same
+    rows in the same order.
     """
 
     def __init__(

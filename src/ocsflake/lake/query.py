@@ -56,10 +56,15 @@ def query(root: Path, sources: Sequence[CustomSource], sql: str, *, dialect: str
         try:
             _check_reads(connection, statement)
             return connection.sql(statement).to_arrow_table()
-        except (duckdb.OperationalError, duckdb.InternalError) as error:
-            raise LakeError(f"{root}: {error}", path=str(root)) from error
-        except duckdb.Error as error:
+        except (
+            duckdb.ProgrammingError,
+            duckdb.DataError,
+            duckdb.NotSupportedError,
+            duckdb.PermissionException,
+        ) as error:
             raise ConfigError(_explained(str(error), views)) from error
+        except duckdb.Error as error:
+            raise LakeError(f"{root}: {error}", path=str(root)) from error
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, root: Path, views: Mapping[str, str]) -> None:

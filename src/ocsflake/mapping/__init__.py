@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ocsflake.mapping.expr import Expr, Scalar, apply, at, is_ip, origin, when
 from ocsflake.mapping.mapper import EventMap, Fields, Lineage, Mapper
+from ocsflake.mapping.pattern import PatternText
 from ocsflake.mapping.rejects import REJECT_SCHEMA
 from ocsflake.mapping.shred import JsonRecords
 from ocsflake.mapping.text import DelimitedText
@@ -17,6 +18,7 @@ __all__ = [
     "JsonRecords",
     "Lineage",
     "Mapper",
+    "PatternText",
     "Scalar",
     "apply",
     "at",

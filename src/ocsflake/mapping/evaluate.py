@@ -223,6 +223,20 @@ class Columns:
         return each(self.value(x.value), scalar_text)
 
     @_evaluate.register
+    def _(self, x: e.Lower) -> pa.Array:
+        return each(self.value(x.value), lambda column: pc.utf8_lower(scalar_text(column)))
+
+    @_evaluate.register
+    def _(self, x: e.Extract) -> pa.Array:
+        named = re.sub(r"(?<!\\)\((?!\?)", "(?P<part>", x.pattern)
+
+        def part(column: pa.Array) -> pa.Array:
+            found = pc.struct_field(pc.extract_regex(scalar_text(column), pattern=named), "part")
+            return pc.if_else(pc.equal(found, ""), pa.scalar(None, pa.string()), found)
+
+        return each(self.value(x.value), part)
+
+    @_evaluate.register
     def _(self, x: e.Split) -> pa.Array:
         def part(column: pa.Array) -> pa.Array:
             encoded = scalar_text(column).dictionary_encode()

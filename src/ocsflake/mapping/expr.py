@@ -6,9 +6,10 @@ expressions too, so an expression has no truth value: combine conditions with ``
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ocsflake.errors import SchemaError
 from ocsflake.mapping import paths
@@ -69,6 +70,14 @@ class Expr:
     def text(self) -> Expr:
         """Return any scalar as text, as the record spells it: for logs that write ``"4"`` or ``4``."""
         return Text(self)
+
+    def lower(self) -> Expr:
+        """Return the text in lower case."""
+        return Lower(self)
+
+    def extract(self, pattern: str) -> Expr:
+        """Return the group of a regular expression (RE2, unanchored) in the text; null where it does not match."""
+        return Extract(self, pattern)
 
     def split(self, separator: str, index: int) -> Expr:
         """Return one part of the text between separators; null where there are fewer parts."""
@@ -313,6 +322,38 @@ class Text(Expr):
 
 
 @frozen(eq=False, repr=False)
+class Lower(Expr):
+    """A text in lower case."""
+
+    value: Expr
+    operands: ClassVar[tuple[str, ...]] = ("value",)
+
+    def __repr__(self) -> str:
+        return f"{self.value!r} in lower case"
+
+
+def _one_group(_: Extract, __: object, pattern: str) -> None:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise SchemaError(f"{pattern!r} is no regular expression: {error}") from None
+    if groups != 1:
+        raise SchemaError(f"{pattern!r} has {groups} groups; one is due, the part to extract (write others as (?:...))")
+
+
+@frozen(eq=False, repr=False)
+class Extract(Expr):
+    """A part of a text."""
+
+    value: Expr
+    pattern: str = field(validator=_one_group)
+    operands: ClassVar[tuple[str, ...]] = ("value",)
+
+    def __repr__(self) -> str:
+        return f"{self.value!r}, the part in {self.pattern!r}"
+
+
+@frozen(eq=False, repr=False)
 class Split(Expr):
     """One part of a text."""
 
@@ -337,13 +378,18 @@ class Apply(Expr):
         return f"{self.function.__name__}({', '.join(map(repr, self.arguments))})"
 
 
-def at(path: str) -> Expr:
+def at(path: str, *others: str) -> Expr:
     """Return the value at a raw path, such as ``userIdentity.arn`` or ``resources[].ARN``.
 
+    Args:
+        path: The raw path.
+        others: The same value's paths in other shapes of the log; the first that is not null counts.
+
     Raises:
-        SchemaError: If the text is not a path.
+        SchemaError: If a text is not a path.
     """
-    return At(paths.parse(path))
+    first = At(paths.parse(path))
+    return first.or_(*[At(paths.parse(other)) for other in others]) if others else first
 
 
 def origin(key: str) -> Expr:

@@ -9,6 +9,7 @@ from attrs import field, frozen
 from ocsflake.errors import SchemaError
 from ocsflake.mapping import engine, plan
 from ocsflake.mapping.expr import Expr, Scalar, lift
+from ocsflake.ocsf import versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -47,12 +48,26 @@ class EventMap:
         where: The records that become events of this class; ``None`` for all that no earlier map took. A class that
             the target version lacks takes none.
         consumes: Raw paths that the fields carry in full, where an expression does not show it.
+        since: The first OCSF version that the table is for; a target before it passes over the table.
+        until: The last one.
     """
 
     event_class: str
     fields: Mapping[str, Expr] = field(converter=_lifted)
     where: Expr | None = None
     consumes: tuple[str, ...] = ()
+    since: str | None = None
+    until: str | None = None
+
+    def holds_in(self, ocsf_version: str) -> bool:
+        """Return whether the table is for an OCSF version."""
+        known = versions()
+        if ocsf_version not in known:
+            return self.until is None  # a version from a file is newer than all that are at hand
+        place = known.index(ocsf_version)
+        since = 0 if self.since is None else known.index(self.since)
+        until = len(known) if self.until is None else known.index(self.until)
+        return since <= place <= until
 
 
 @frozen

@@ -116,7 +116,7 @@ def compile_mapper(
     found = []
     for event in mapper.events:
         newest = _newest_class(mapper, event)
-        if event.event_class in schema.classes:
+        if event.event_class in schema.classes and event.holds_in(schema.version):
             found.append(
                 _compile_event(mapper, event, schema.event_class(event.event_class), newest, datetime, raw_data)
             )

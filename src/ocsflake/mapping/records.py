@@ -2,25 +2,28 @@
 
 Known envelopes: JSON lines, one document, a JSON array, concatenated or pretty-printed documents, an object that
 holds a list (``{"Records": []}``, ``{"records": []}``, ``{"value": []}``), an EventBridge event (``detail``), a
-CloudWatch Logs subscription (``logEvents[].message``), each also within the other forms, with or without a byte
-order mark.
+CloudWatch Logs subscription (``logEvents[].message``), a Pub/Sub message (``message.data`` in base64), the answer of a
+Log Analytics query (``tables[].columns``, ``rows``), each also within the other forms, with or without a byte order
+mark; and CSV with a header, where a log type comes so.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from ocsflake.mapping.rejects import Reject
+from ocsflake.mapping.tables import csv_records, query_records
 from ocsflake.mapping.values import starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["MAX_RECORD", "split_records"]
+__all__ = ["MAX_RECORD", "members", "problem", "repair_surrogates", "split_records"]
 
 MAX_RECORD = 1 << 20
 """Bytes of the largest record. A Parquet page holds at most 1 MB in a custom source of Security Lake, and a value
@@ -42,12 +45,13 @@ _SURROGATES = re.compile(
 )
 
 
-def split_records(data: bytes, unwrap: tuple[str, ...]) -> tuple[list[bytes], list[Reject]]:
+def split_records(data: bytes, unwrap: tuple[str, ...], *, csv: bool = False) -> tuple[list[bytes], list[Reject]]:
     """Return the records of a buffer, as buffers of one JSON object each, and what is no record.
 
     Args:
         data: JSON in any of the forms that the module names.
         unwrap: Keys of an envelope whose value is a list of records, or a record.
+        csv: Whether what does not begin like JSON is CSV with a header.
 
     Returns:
         Records (not yet decoded: msgspec's raw buffers, or bytes), and a reject for each value that is no JSON
@@ -58,8 +62,19 @@ def split_records(data: bytes, unwrap: tuple[str, ...]) -> tuple[list[bytes], li
         data = data[len(_BOM) :]
     if _invalid_utf8(data) is not None:
         data = splitter.without_invalid_lines(data)
-    splitter.document(data)
+    if csv and data.lstrip()[:1] not in (b"{", b"[", b""):
+        splitter.rows(data)
+    else:
+        splitter.document(data)
     return splitter.records, splitter.rejects
+
+
+def members(data: bytes) -> Object | None:
+    """Return the members of a JSON object as raw JSON, ``None`` for anything else."""
+    try:
+        return _OBJECT.decode(data)
+    except _JSON_ERRORS:
+        return None
 
 
 def repair_surrogates(record: bytes) -> bytes:
@@ -79,7 +94,7 @@ class _Splitter:
 
     def __init__(self, unwrap: tuple[str, ...]) -> None:
         self.unwrap = unwrap
-        self.signs = [json.dumps(key).encode() for key in (*unwrap, "detail-type", "logEvents")]
+        self.signs = [json.dumps(key).encode() for key in (*unwrap, "detail-type", "logEvents", "tables", "messageId")]
         self.records: list[bytes] = []
         self.rejects: list[Reject] = []
 
@@ -150,11 +165,37 @@ class _Splitter:
             self.inner(found[key], data, key, depth)
         elif "detail-type" in found and "detail" in found:
             self.envelope(found["detail"], depth + 1)
+        elif "tables" in found and starts(found["tables"]) == b"[":
+            self.records += query_records(data)
+        elif "message" in found and (message := members(found["message"])) and "messageId" in message:
+            self.message(message, data, depth)
+        elif "data" in found and "messageId" in found:
+            self.message(found, data, depth)
         elif "logEvents" in found and "messageType" in found:
             for event in _LIST.decode(found["logEvents"]):
                 self.log_event(event, depth)
         else:
             self.records.append(data)
+
+    def message(self, message: Object, data: bytes, depth: int) -> None:
+        """Take what a Pub/Sub message carries."""
+        try:
+            text = b64decode(_TEXT.decode(message["data"]), validate=True)
+        except (*_JSON_ERRORS, KeyError, ValueError):
+            self.reject(data, "a Pub/Sub message has no data in base64")
+            return
+        try:
+            self.envelope(text, depth + 1)
+        except _JSON_ERRORS as error:
+            self.reject(text, problem(error))
+
+    def rows(self, data: bytes) -> None:
+        """Take the rows of CSV."""
+        for record, reason in csv_records(data):
+            if reason:
+                self.reject(record, reason)
+            else:
+                self.records.append(record)
 
     def inner(self, value: bytes, data: bytes, key: str, depth: int) -> None:
         """Take what an envelope holds."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ocsflake.mapping.frame import Node
     from ocsflake.model import RawBatch
 
-__all__ = ["JsonRecords", "members", "shred_values"]
+__all__ = ["JsonRecords", "column_frame", "shred_values"]
 
 _CHUNK_ROWS = 1000
 _CHUNK_BYTES = 4 << 20
@@ -48,15 +48,18 @@ class JsonRecords:
 
     Attributes:
         unwrap: The key of an envelope that holds records, or several: ``Records``, ``records``, ``value`` ...
-            JSON lines, arrays, concatenated documents, EventBridge and CloudWatch Logs envelopes are always known.
+            JSON lines, arrays, concatenated documents, EventBridge, CloudWatch Logs and Pub/Sub envelopes and the
+            answers of Log Analytics queries are always known.
         explode: A path that ends in ``[]``: every element of the list becomes a row of its own, beside the fields of
             its record.
         skip: What is no record of this log type: a name and a key that only such a document has.
+        csv: Whether the records may also come as CSV with a header.
     """
 
     unwrap: tuple[str, ...] = ()
     explode: str | None = None
     skip: tuple[tuple[str, str], ...] = ()
+    csv: bool = False
 
     def whole_paths(self) -> list[paths.Path]:
         """Return the paths of the lists whose elements become rows."""
@@ -68,7 +71,7 @@ class JsonRecords:
         if isinstance(raw.records, pa.RecordBatch):
             yield column_frame(raw.records, raw.origin)
             return
-        records, rejects = _records_of(raw.records, self.unwrap)
+        records, rejects = _records_of(raw.records, self.unwrap, self.csv)
         for start, stop in _chunks(records):
             with _paused_gc():
                 frame = _shred(records[start:stop], rejects, raw.origin, root, self.skip)
@@ -109,17 +112,9 @@ def shred_values(tokens: pa.Array, node: Node, path: str) -> dict[str, pa.Array]
         return _below(values, node, path, None)
 
 
-def members(data: bytes) -> Object | None:
-    """Return the members of a JSON object as raw JSON, ``None`` for anything else."""
-    try:
-        return _OBJECT.decode(data)
-    except _JSON_ERRORS:
-        return None
-
-
-def _records_of(records: Any, unwrap: tuple[str, ...]) -> tuple[list[bytes], list[Reject]]:
+def _records_of(records: Any, unwrap: tuple[str, ...], csv: bool) -> tuple[list[bytes], list[Reject]]:
     if isinstance(records, bytes | bytearray | memoryview):
-        return split_records(bytes(records), unwrap)
+        return split_records(bytes(records), unwrap, csv=csv)
     found: list[bytes] = []
     rejects: list[Reject] = []
     for record in records:

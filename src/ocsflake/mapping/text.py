@@ -12,9 +12,9 @@ from attrs import evolve, frozen
 from ocsflake.mapping import paths
 from ocsflake.mapping.frame import Frame, tree
 from ocsflake.mapping.leftovers import Leftovers
-from ocsflake.mapping.records import MAX_RECORD, split_records
+from ocsflake.mapping.records import MAX_RECORD, members, split_records
 from ocsflake.mapping.rejects import Reject
-from ocsflake.mapping.shred import JsonRecords, column_frame, members
+from ocsflake.mapping.shred import JsonRecords, column_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,12 +38,14 @@ class DelimitedText:
             capitals, ``-`` and ``_`` do not count.
         separator: One character between fields.
         null: The field that stands for no value.
+        header: What a header line begins with (``#Fields:``); lines that begin with ``#`` are no records then.
     """
 
     columns: tuple[str, ...]
     names: frozenset[str]
     separator: str = " "
     null: str = "-"
+    header: str = ""
 
     def whole_paths(self) -> list[paths.Path]:
         """Return no paths: every column is a value."""
@@ -70,19 +72,22 @@ class DelimitedText:
     def _header(self, line: bytes) -> tuple[str, ...]:
         """Return the columns that a line names, or nothing where it is no header."""
         known = {_fold(name): name for name in self.names}
-        words = [_fold(word.strip("${}")) for word in line.decode(errors="replace").split()]
+        text = line.decode(errors="replace").strip()
+        if not text.startswith(self.header):
+            return ()
+        words = [_fold(word.strip("${}")) for word in text[len(self.header) :].split()]
         return tuple(known[word] for word in words) if words and all(word in known for word in words) else ()
 
     def _sections(self, data: bytes) -> Iterator[tuple[tuple[str, ...], bytes]]:
         """Yield runs of lines with the header above them; a concatenated file has several."""
         start = 0
         header: tuple[str, ...] = ()
-        for match in re.finditer(rb"^[^\d\s]*[A-Za-z]{3}[^\n]*$", data, re.MULTILINE):
+        for match in re.finditer(rb"^#[^\n]*$" if self.header else rb"^[^\d\s]*[A-Za-z]{3}[^\n]*$", data, re.MULTILINE):
             found = self._header(match.group())
-            if found:
+            if found or self.header:
                 if data[start : match.start()].strip():
                     yield header, data[start : match.start()]
-                start, header = match.end(), found
+                start, header = match.end(), found or header
         yield header, data[start:]
 
     def _frame(self, block: bytes, columns: tuple[str, ...], origin: Mapping[str, str]) -> Frame:

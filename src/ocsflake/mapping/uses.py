@@ -66,6 +66,6 @@ def _carried(
         yield from _carried(x.key, conditions + kept, with_sibling)
     elif isinstance(x, e.Equal):
         yield from _carried(x.value, (*conditions, x), with_sibling)
-    elif isinstance(x, e.Epoch | e.Text | e.Split | e.Apply):
+    elif isinstance(x, e.Epoch | e.Text | e.Lower | e.Extract | e.Split | e.Apply):
         for child in x.children():
             yield from _carried(child, conditions, with_sibling)

@@ -45,6 +45,7 @@ _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?\s*([Zz]|UTC|[+-]\d\d(?::?\d\d)?)?)?"
 )
 _STRINGS = msgspec.json.Decoder(list[str])
+_ACCESS_LOG = re.compile(r"(\d{1,2})/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-]\d{4})")
 _ABSENT = pa.array([b"", b"null"], pa.binary())
 _CLOCK_WORDS = re.compile(r"([A-Z][a-z]{2}) (\d{1,2}), (\d{4}),? (\d{1,2}):(\d\d):(\d\d)\s([AP])M")
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -133,8 +134,9 @@ def is_ip(text: pa.Array) -> pa.Array:
 def parse_time(text: pa.Array) -> pa.Array:
     """Return milliseconds since 1970 (int64), null where a text is no time.
 
-    RFC 3339 with 0 to 9 digits of a second and more (floored), ``T`` or a space, ``Z``, ``+01:00``, ``+0100`` or no
-    zone (then UTC), and the ``Mar 1, 2023 1:00:00 AM`` of AWS's older services. Never through a float.
+    RFC 3339 with any number of digits of a second (floored), ``T`` or a space, ``Z``, ``+01:00``, ``+0100`` or no zone
+    (then UTC); the ``06/Feb/2019:00:00:38 +0000`` of access logs; the ``Mar 1, 2023 1:00:00 AM`` of AWS's older
+    services. Never through a float.
     """
     if text.null_count == len(text):
         return pa.nulls(len(text), pa.int64())
@@ -173,6 +175,11 @@ def _parse_one(text: str | None) -> int | None:
         milliseconds = int(((fraction or "") + "000")[:3])
         numbers = [int(n or 0) for n in (year, month, day, hour, minute, second)]
         return _instant(numbers, milliseconds, _offset(zone))
+    if match := _ACCESS_LOG.fullmatch(text.strip("[] ")):
+        day, name, year, hour, minute, second, zone = match.groups()
+        if name not in _MONTHS:
+            return None
+        return _instant([int(year), _MONTHS[name], int(day), int(hour), int(minute), int(second)], 0, _offset(zone))
     if match := _CLOCK_WORDS.fullmatch(text.replace("\u202f", " ").strip()):
         name, day, year, hour, minute, second, half = match.groups()
         if name not in _MONTHS or not 1 <= int(hour) <= 12:

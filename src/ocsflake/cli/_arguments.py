@@ -1,0 +1,144 @@
+"""The command line on one page: every verb with what it takes."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from ocsflake.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["parse", "parsers"]
+
+_LONG_OPTION = re.compile(r"(--[A-Za-z][\w-]*)(?:=.*)?", re.DOTALL)
+_VERSION_HELP = "OCSF version of the events (default: 1.1.0)"
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the verb and its arguments.
+
+    Raises:
+        ConfigError: If there is no such verb or option; says what is near.
+        SystemExit: After ``--help`` and ``--version``, and if argparse finds the call wrong.
+    """
+    parser, verbs = parsers()
+    _check_names(arguments, verbs)
+    return parser.parse_args(arguments)
+
+
+def parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """Return the parser of the command, and those of its verbs."""
+    parser = argparse.ArgumentParser(
+        prog="ocsflake",
+        description="Security logs of AWS, Azure and Google Cloud as valid OCSF, in Amazon Security Lake or a directory.",
+        epilog="Exit code: 0 done, 1 the work found something wrong, 2 the call was wrong.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"ocsflake {metadata.version('ocsflake')}")
+    group = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    verbs: dict[str, argparse.ArgumentParser] = {}
+
+    def verb(name: str, purpose: str) -> argparse.ArgumentParser:
+        verbs[name] = group.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
+        return verbs[name]
+
+    _add_list(verb("list", "Show the sources and mappers that are installed, and whether they load."))
+    _add_map(verb("map", "Map raw logs to OCSF events, as JSON lines on stdout."))
+    _add_validate(verb("validate", "Validate OCSF events: one JSON line a finding on stdout."))
+    _add_run(verb("run", "Bring what is new in a source into a lake; a second run writes nothing twice."))
+    _add_replay(verb("replay", "Map rejected records again; those that are rejected again stay."))
+    _add_query(verb("query", "Run a SELECT over a lake, with DuckDB."))
+    _add_explain(verb("explain", "Show what fills each attribute; with a file, how often, and what is left over."))
+    _add_demo(verb("demo", "Run the main job on the samples that ocsflake brings along."))
+    return parser, verbs
+
+
+def _add_list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
+
+
+def _add_map(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("log_type", metavar="LOG_TYPE", help="picks the mapper, such as aws.cloudtrail")
+    _add_files(parser, "a log, compressed or not; - is stdin")
+    parser.add_argument("--ocsf-version", metavar="V", default="1.1.0", help=_VERSION_HELP)
+    parser.add_argument("--rejects", metavar="FILE", help="write records that become no event there, as JSON lines")
+
+
+def _add_validate(parser: argparse.ArgumentParser) -> None:
+    _add_files(parser, "events as JSON lines or Parquet, compressed or not; - is stdin")
+    parser.add_argument(
+        "--ocsf-version", metavar="V", help="judge by this version, or by a schema export in a .json file"
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help="where records come from, such as files; see ocsflake list")
+    parser.add_argument("--log-type", metavar="T", required=True, help="picks the mapper, such as aws.cloudtrail")
+    parser.add_argument(
+        "--option", metavar="K=V", action="append", default=[], help="what the source wants to know, such as uri=logs/"
+    )
+    _add_lake(parser)
+    parser.add_argument("--rejects", metavar="DIR", help="folder for records that become no event (default: in LAKE)")
+    parser.add_argument("--since", metavar="WHEN", help="only events from then on: 7d, 12h, 2026-11-01T06:00Z")
+    parser.add_argument("--until", metavar="WHEN", help="only events before then")
+    parser.add_argument("--follow", action="store_true", help="go on waiting for what comes, until SIGINT or SIGTERM")
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("rejects", metavar="REJECTS", help="the folder that a run was given as --rejects")
+    _add_lake(parser)
+
+
+def _add_lake(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lake", metavar="ROOT", required=True, help="the directory to write to")
+    parser.add_argument(
+        "--region", metavar="R", default="us-east-1", help="AWS Region of the lake (default: us-east-1)"
+    )
+    parser.add_argument("--ocsf-version", metavar="V", default="1.1.0", help=_VERSION_HELP)
+    parser.add_argument("--checkpoints", metavar="FILE", help="what was read is remembered there (default: in LAKE)")
+    parser.add_argument("--json", action="store_true", help="the report as one JSON object instead of a table")
+
+
+def _add_query(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "sql", metavar="SQL", help="one SELECT; views: a source, such as aws_cloudtrail_6003, or a class"
+    )
+    parser.add_argument("--lake", metavar="ROOT", required=True, help="the directory to read")
+    parser.add_argument("--dialect", choices=["duckdb", "athena"], default="duckdb", help="whose SQL it is")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
+
+
+def _add_explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("log_type", metavar="LOG_TYPE", help="such as aws.cloudtrail")
+    _add_files(parser, "logs to count over", nargs="*")
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", metavar="DIR", nargs="?", help="where to put the lake (default: a new temporary folder)"
+    )
+
+
+def _add_files(parser: argparse.ArgumentParser, purpose: str, nargs: str = "+") -> None:
+    parser.add_argument("files", metavar="FILE", nargs=nargs, help=purpose)
+
+
+def _check_names(arguments: Sequence[str], verbs: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Raise for a verb or an option that does not exist, with the names that are near."""
+    name = arguments[0] if arguments else ""
+    if not name or name.startswith("-"):
+        return
+    if name not in verbs:
+        raise ConfigError(f"there is no verb {name!r}{did_you_mean(name, verbs) or '; see ocsflake --help'}")
+    known = [option for action in verbs[name]._actions for option in action.option_strings]
+    for argument in arguments[1:]:
+        if argument == "--":
+            return
+        option = _LONG_OPTION.fullmatch(argument)
+        if option and option[1] not in known:
+            near = did_you_mean(option[1], known) or f"; see ocsflake {name} --help"
+            raise ConfigError(f"{name} has no option {option[1]!r}{near}")

@@ -1,0 +1,90 @@
+"""Writing to a terminal, a pipe or a file: messages, lines of data, tables."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["clean", "put", "say", "table", "tell", "width"]
+
+# What would steer a terminal: control characters but for tab and newline, and those that turn the direction of text.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_LEAST = 8
+
+
+def clean(text: str) -> str:
+    """Return text with what would steer a terminal made visible: an attacker may have written it."""
+    return _STEERING.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def tell(text: str) -> None:
+    """Write a message to stderr."""
+    print(clean(text), file=sys.stderr, flush=True)
+
+
+def say(text: str) -> None:
+    """Write lines of text to stdout, as UTF-8 whatever the locale."""
+    put(clean(text).encode(errors="backslashreplace"))
+
+
+def put(line: bytes) -> None:
+    """Write a line of data to stdout."""
+    sys.stdout.buffer.write(line + b"\n")
+
+
+def width() -> int | None:
+    """Return how many columns stdout has, ``None`` if it is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]], width: int | None = None) -> str:
+    """Return rows as a table: numbers to the right, everything else to the left.
+
+    Args:
+        head: The names of the columns.
+        rows: Cells of any kind; ``None`` is left empty.
+        width: How wide the table may be; the widest cells are cut. ``None`` for as wide as it is.
+    """
+    right = [any(map(_is_number, cells)) for cells in zip(*rows, strict=True)] or [False] * len(head)
+    texts = [list(head), *([_cell(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, cells)) for cells in zip(*texts, strict=True)]
+    if width is not None:
+        widths = _fitted(widths, width - 2 * (len(widths) - 1))
+    lines = [_line(cells, widths, right) for cells in texts]
+    lines.insert(1, "  ".join("─" * size for size in widths))
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    cut = (text if len(text) <= size else f"{text[: size - 1]}…" for text, size in zip(cells, widths, strict=True))
+    padded = (
+        text.rjust(size) if to_right else text.ljust(size)
+        for text, size, to_right in zip(cut, widths, right, strict=True)
+    )
+    return "  ".join(padded).rstrip()
+
+
+def _fitted(widths: Sequence[int], space: int) -> list[int]:
+    """Return widths that fit into a space, the widest ones cut to one size, none to less than a few characters."""
+    limit = max(widths)
+    while limit > _LEAST and sum(min(size, limit) for size in widths) > space:
+        limit -= 1
+    return [min(size, limit) for size in widths]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if _is_number(value):
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    text = value if isinstance(value, str) else str(value)
+    return clean(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

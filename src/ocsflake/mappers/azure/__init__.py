@@ -1,0 +1,1 @@
+"""Logs of Microsoft Azure and Entra ID."""

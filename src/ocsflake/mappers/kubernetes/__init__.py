@@ -1,0 +1,1 @@
+"""Kubernetes audit logs, of whatever service runs the cluster."""

@@ -1,0 +1,1 @@
+"""Logs of Microsoft 365."""

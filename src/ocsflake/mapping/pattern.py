@@ -1,0 +1,109 @@
+"""The parser of lines that a regular expression describes: access logs with quotes and brackets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from attrs import frozen
+
+from ocsflake.mapping.frame import Frame
+from ocsflake.mapping.leftovers import Leftovers
+from ocsflake.mapping.records import MAX_RECORD
+from ocsflake.mapping.rejects import Reject
+from ocsflake.mapping.shred import JsonRecords, column_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ocsflake.mapping.frame import Node
+    from ocsflake.mapping.paths import Path
+    from ocsflake.model import RawBatch
+
+__all__ = ["PatternText"]
+
+_BLOCK_LINES = 20_000
+
+
+@frozen
+class PatternText:
+    """A parser of text, one record a line, and of the same log type as JSON or Arrow columns.
+
+    Attributes:
+        patterns: Regular expressions (RE2) with named groups, each for a whole line; the first that matches counts.
+            A group is a raw path of its name.
+        null: The text that stands for no value.
+        comment: What lines begin with that are no records.
+    """
+
+    patterns: tuple[str, ...]
+    null: str = "-"
+    comment: str = "#"
+
+    def whole_paths(self) -> list[Path]:
+        """Return no paths: every group is a value."""
+        return []
+
+    def __call__(self, raw: RawBatch, root: Node) -> Iterator[Frame]:
+        """Yield the frames of some raw records."""
+        if isinstance(raw.records, pa.RecordBatch):
+            yield column_frame(raw.records, raw.origin)
+            return
+        data = raw.records if isinstance(raw.records, bytes) else b"\n".join(raw.records)
+        data = data.removeprefix(b"\xef\xbb\xbf")
+        if data.lstrip()[:1] in (b"{", b"["):
+            yield from JsonRecords()(raw, root)
+            return
+        mark = self.comment.encode()
+        lines = [line.rstrip(b"\r") for line in data.split(b"\n") if line.strip() and not line.startswith(mark)]
+        for start in range(0, len(lines), _BLOCK_LINES):
+            yield self._frame(lines[start : start + _BLOCK_LINES], raw.origin)
+
+    def _frame(self, lines: list[bytes], origin: Mapping[str, str]) -> Frame:
+        rejects = [Reject(line, reason, "", origin) for line in lines if (reason := _problem(line))]
+        good = [line for line in lines if not _problem(line)] if rejects else lines
+        text = pa.array(good, pa.binary()).cast(pa.string())
+        columns: dict[str, pa.Array] = {}
+        open_rows = pa.repeat(pa.scalar(True), len(good))
+        for pattern in self.patterns:
+            found = pc.extract_regex(text, pattern=f"^(?:{pattern})$")
+            takes = pc.and_(found.is_valid(), open_rows)
+            for field, values in zip(found.type, found.flatten(), strict=True):
+                values = pc.if_else(pc.and_(takes, pc.invert(self._is_null(values))), values, _NULL)  # noqa: PLW2901
+                columns[field.name] = pc.coalesce(columns.get(field.name, values), values)
+            open_rows = pc.and_(open_rows, pc.invert(takes))
+        if pc.any(open_rows).as_py():
+            rejects += [
+                Reject(good[row], "no line of this log type", "", origin)
+                for row in pc.indices_nonzero(open_rows).to_pylist()
+            ]
+            kept = pc.invert(open_rows)
+            good = [good[row] for row in pc.indices_nonzero(kept).to_pylist()]
+            columns = {name: column.filter(kept) for name, column in columns.items()}
+        return Frame(
+            rows=len(good),
+            columns=columns,
+            leftovers=Leftovers.none(),
+            records=lambda numbers: [good[number] for number in numbers],
+            record_of=None,
+            read=len(good),
+            origins=((len(good), origin),) if good else (),
+            rejects=tuple(rejects),
+        )
+
+    def _is_null(self, values: pa.Array) -> pa.Array:
+        return pc.is_in(values, value_set=pa.array([self.null, ""], pa.string()))
+
+
+_NULL = pa.scalar(None, pa.string())
+
+
+def _problem(line: bytes) -> str:
+    if len(line) > MAX_RECORD:
+        return f"{len(line):,} bytes, at most {MAX_RECORD:,} are taken"
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return f"not UTF-8 (byte {error.start + 1})"
+    return ""
