@@ -1,85 +1,122 @@
-"""Where a run's time goes: microseconds of CPU an event by stage, and the functions that take most.
+"""Where a run's time goes: microseconds of CPU an event by stage, and the lines that take most.
 
     python benchmarks/stages.py aws.cloudtrail FOLDER [--top 25]
+
+The run is looked at once a millisecond of CPU time, which does not slow it down as a tracing profiler would.
 """
 
 from __future__ import annotations
 
 import argparse
-import cProfile
-import pstats
 import shutil
+import signal
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 import ocsflake
 from ocsflake.checkpoints import MemoryCheckpoints
 
-STAGES = (
-    ("read and gunzip", "sources/files.py", "read"),
-    ("parse: split into records", "mapping/shred.py", "_records_of"),
-    ("parse: shred to columns", "mapping/shred.py", "_shred"),
-    ("parse: text to columns", "mapping/text.py", "_frame"),
-    ("join frames", "mapping/frame.py", "concat"),
-    ("choose classes", "mapping/engine.py", "_selections"),
-    ("map and cast", "mapping/engine.py", "_leaves"),
-    ("assemble structs", "mapping/assemble.py", "assemble"),
-    ("observables", "mapping/derive.py", "observables"),
-    ("leftover leaves", "mapping/engine.py", "_leftovers"),
-    ("unmapped map", "mapping/unmapped.py", "unmapped"),
-    ("validate", "mapping/engine.py", "_judge"),
-    ("lake: keys, spool", "lake/commit.py", "write"),
-    ("lake: sort, Parquet, put", "lake/commit.py", "publish"),
-)
+if TYPE_CHECKING:
+    from types import FrameType
+
+STAGES = {
+    ("sources/files.py", "read"): "read and gunzip",
+    ("mapping/shred.py", "_records_of"): "parse: split into records",
+    ("mapping/shred.py", "_shred"): "parse: shred to columns",
+    ("mapping/leftovers.py", "take"): "parse: collect leftovers",
+    ("mapping/leftovers.py", "leftovers"): "parse: flatten leftovers",
+    ("mapping/text.py", "_sections"): "parse: find headers",
+    ("mapping/text.py", "_frame"): "parse: text to columns",
+    ("mapping/frame.py", "concat"): "join frames",
+    ("mapping/engine.py", "_selections"): "choose classes",
+    ("mapping/engine.py", "_leaves"): "map and cast",
+    ("mapping/assemble.py", "assemble"): "assemble structs",
+    ("mapping/derive.py", "observables"): "observables",
+    ("mapping/engine.py", "_leftovers"): "unmapped: leaves of columns",
+    ("mapping/unmapped.py", "unmapped"): "unmapped: rows",
+    ("ocsf/columnar.py", "validate_batch"): "validate",
+    ("lake/commit.py", "write"): "lake: keys",
+    ("lake/spool.py", "spill"): "lake: spool, write",
+    ("lake/spool.py", "merge"): "lake: spool, merge",
+    ("lake/parquet.py", "write"): "lake: Parquet",
+    ("lake/parquet.py", "close"): "lake: Parquet",
+    ("lake/commit.py", "publish"): "lake: other",
+}
+"""The innermost of these functions on the stack names the stage."""
+
+_SECOND = 0.001
 
 
-def profiled(log_type: str, folder: Path) -> tuple[pstats.Stats, int]:
-    """Run `folder` into a lake under the profiler; return its numbers and how many events there were."""
+class Samples:
+    """Counts where the program is, once a millisecond of CPU time, while it is entered."""
+
+    def __init__(self) -> None:
+        self.stages: Counter[str] = Counter()
+        self.lines: Counter[str] = Counter()
+
+    def __enter__(self) -> Samples:
+        signal.signal(signal.SIGPROF, self._take)
+        signal.setitimer(signal.ITIMER_PROF, _SECOND, _SECOND)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def _take(self, _signal: int, frame: FrameType | None) -> None:
+        stage = line = ""
+        while frame is not None and not (stage and line):
+            path = "/".join(Path(frame.f_code.co_filename).parts[-2:])
+            if not line and "ocsflake" in frame.f_code.co_filename:
+                line = f"{path}:{frame.f_lineno} {frame.f_code.co_name}"
+            stage = stage or STAGES.get((path, frame.f_code.co_name), "")
+            frame = frame.f_back
+        self.stages[stage or "other"] += 1
+        self.lines[line or "other"] += 1
+
+
+def sampled(log_type: str, folder: Path, rounds: int) -> tuple[Samples, int, float]:
+    """Run `folder` into a lake under sampling; return the samples, events, and seconds of CPU."""
     source = ocsflake.source("files", log_type=log_type, uri=str(folder))
     root = Path(tempfile.mkdtemp())
-    profile = cProfile.Profile(time.process_time)
+    samples, events, seconds = Samples(), 0, 0.0
     try:
-        ocsflake.run(source, ocsflake.Lake(root / "warm"), checkpoints=MemoryCheckpoints())
-        profile.enable()
-        report = ocsflake.run(source, ocsflake.Lake(root / "lake"), checkpoints=MemoryCheckpoints())
-        profile.disable()
+        for number in range(rounds + 1):
+            lake = ocsflake.Lake(root / str(number))
+            if not number:
+                ocsflake.run(source, lake, checkpoints=MemoryCheckpoints())
+                continue
+            before = time.process_time()
+            with samples:
+                events += ocsflake.run(source, lake, checkpoints=MemoryCheckpoints()).counts.written
+            seconds += time.process_time() - before
     finally:
         shutil.rmtree(root)
-    return pstats.Stats(profile), report.counts.written
-
-
-def _row(stats: Any, place: str, name: str) -> tuple[float, float] | None:
-    """Return own and cumulative seconds of a function."""
-    for (path, _, function), (_, _, own, cumulative, _) in stats.stats.items():
-        if function == name and path.endswith(place):
-            return own, cumulative
-    return None
+    return samples, events, seconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("log_type")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--top", type=int, default=25, help="how many functions to list by their own time")
+    parser.add_argument("--top", type=int, default=25, help="how many lines to list")
+    parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
-    stats, events = profiled(given.log_type, given.folder)
-    total = stats.total_tt  # type: ignore[attr-defined]
-    print(f"{events:,} events, {total / events * 1e6:.1f} us of CPU an event, profiler included\n")
-    print(f"{'stage':28}{'us/event':>10}{'share':>8}")
-    for stage, place, name in STAGES:
-        if (found := _row(stats, place, name)) is not None:
-            print(f"{stage:28}{found[1] / events * 1e6:>10.2f}{found[1] / total:>8.1%}")
-    print(f"\n{'own us/event':>12}{'all us/event':>14}{'calls':>10}  function")
-    rows = sorted(stats.stats.items(), key=lambda item: -item[1][2])[: given.top]  # type: ignore[attr-defined]
-    for (path, line, function), (_, calls, own, cumulative, _) in rows:
-        where = f"{'/'.join(Path(path).parts[-2:])}:{line} " if line else ""
-        print(f"{own / events * 1e6:>12.2f}{cumulative / events * 1e6:>14.2f}{calls:>10}  {where}{function}")
+    samples, events, seconds = sampled(given.log_type, given.folder, given.rounds)
+    total = sum(samples.stages.values())
+    each = seconds / events * 1e6
+    print(f"{events // given.rounds:,} events, {each:.1f} us of CPU an event, {events / seconds:,.0f} events/s\n")
+    for title, counts, top in (("stage", samples.stages, 99), ("line", samples.lines, given.top)):
+        print(f"{'us/event':>9}{'share':>8}  {title}")
+        for name, count in counts.most_common(top):
+            print(f"{each * count / total:>9.2f}{count / total:>8.1%}  {name}")
+        print()
 
 
 if __name__ == "__main__":

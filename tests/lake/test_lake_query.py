@@ -103,6 +103,9 @@ class TestLake:
         assert len({item.key for item in written}) == 2
         table = lake.query("SELECT cloud.provider p, count(*) n FROM ocsf_6003 GROUP BY 1 ORDER BY 1")
         assert table.to_pylist() == [{"p": "AWS", "n": 5}, {"p": "GCP", "n": 2}]
+        # A part of a struct that some of the objects lack altogether.
+        table = lake.query('SELECT api."group".name g, api.request.uid IS NULL r FROM ocsf_6003 ORDER BY time DESC')
+        assert table.to_pylist()[:3] == [{"g": "objects", "r": True}] * 2 + [{"g": None, "r": False}]
 
 
 class TestSources:
@@ -154,12 +157,12 @@ class TestQuery:
         columns = lake.query("SELECT * FROM aws_cloudtrail_6003 LIMIT 0").schema.names
 
         assert columns[-3:] == ["region", "accountid", "eventday"]
-        assert lake.query("SELECT * FROM api_activity LIMIT 0").schema.names[-1] == "source"
+        assert {*columns, "source"} <= set(lake.query("SELECT * FROM api_activity LIMIT 0").schema.names)
 
     def test_only_the_days_asked_for_are_read(self, lake):
         plan = lake.query("EXPLAIN ANALYZE SELECT count(metadata.uid) FROM api_activity WHERE eventday = '20240102'")
 
-        assert "2/7" in plan.to_pylist()[0]["explain_value"]
+        assert "Scanning Files: 2/6" in plan.to_pylist()[0]["explain_value"]
 
     def test_the_views_can_be_listed(self, lake):
         assert {row["name"] for row in lake.query("SHOW TABLES").to_pylist()} == {
@@ -212,7 +215,7 @@ class TestWrongQueries:
             ("SELEC 1", "syntax error"),
             ("SELECT tim FROM api_activity", "tim"),
             ("SELECT CAST('x' AS INTEGER)", "Conversion Error"),
-            ("", "one SELECT or EXPLAIN statement; this is none"),
+            ("", "one SELECT or EXPLAIN; this is none"),
             ("SELECT 1; SELECT 2", "this is SELECT and SELECT"),
         ],
     )

@@ -32,27 +32,30 @@ class Inputs:
         self._files = files
         self.failed = 0
 
-    def batches(self) -> Iterator[tuple[str, RawBatch]]:
-        """Yield the batches of all files, each with the file's name as it was given."""
+    def by_file(self) -> Iterator[tuple[str, Iterator[RawBatch]]]:
+        """Yield the name of each file, as it was given, and its batches."""
         for file in self._files:
-            name = name_of(file)
-            empty = True
-            try:
-                with _opened(file) as stream:
-                    for batch in read_batches(stream, name, origin={"uri": _uri(file)}):
-                        empty = False
-                        yield name, batch
-            except SourceError as error:
-                self.failed += 1
-                tell(f"ocsflake: {error}")
-            else:
-                if empty:
-                    tell(f"ocsflake: {name} is empty")
+            yield name_of(file), self._batches(file)
 
-    def raws(self) -> Iterator[RawBatch]:
+    def batches(self) -> Iterator[RawBatch]:
         """Yield the batches of all files."""
-        for _, batch in self.batches():
-            yield batch
+        for _, batches in self.by_file():
+            yield from batches
+
+    def _batches(self, file: str) -> Iterator[RawBatch]:
+        name = name_of(file)
+        empty = True
+        try:
+            with _opened(file) as stream:
+                for batch in read_batches(stream, name, origin={"uri": _uri(file)}):
+                    empty = False
+                    yield batch
+        except SourceError as error:
+            self.failed += 1
+            tell(f"ocsflake: {error}")
+        else:
+            if empty:
+                tell(f"ocsflake: {name} is empty")
 
 
 def name_of(file: str) -> str:

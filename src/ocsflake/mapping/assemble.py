@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ocsflake.mapping.lists import fit, lengths, relist, rows_with, singles
+from ocsflake.mapping.lists import fit, lengths, relist, rows_with, singles, without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +91,7 @@ def _objects(kind: pa.DataType, path: str, attribute: Attribute, leaves: Leaves,
         broken = pc.and_(present, pc.invert(complete))
         if pc.any(broken).as_py():
             left[path] = rows_with(shape, broken)
-        shape = _without(shape, kept)
+        shape = without(shape, kept)
         found = [column.filter(kept) for column in found]
     objects = pa.StructArray.from_arrays(found, fields=list(kind.value_type))
     return relist(_null_for_none(shape), objects).cast(kind)
@@ -133,22 +133,12 @@ def _shape(columns: Leaves, rows: int) -> pa.Array:
     return pa.ListArray.from_arrays(offsets, pa.nulls(total))
 
 
-def _without(shape: pa.Array, kept: pa.Array) -> pa.Array:
-    """Return lists with fewer elements."""
-    rows = pc.list_parent_indices(shape).filter(kept).cast(pa.int64())
-    counted = pc.value_counts(rows)
-    place = pc.index_in(pa.array(range(len(shape)), pa.int64()), value_set=counted.field(0))
-    counts = pc.fill_null(counted.field(1).take(place), 0)
-    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(counts).cast(pa.int32())])
-    return pa.ListArray.from_arrays(offsets, pa.nulls(len(rows)))
-
-
 def _without_empty(column: pa.Array) -> pa.Array:
     """Return lists without null elements, and null for a list without elements."""
     values = column.flatten()
     if values.null_count:
         kept = values.is_valid()
-        column = relist(_without(column, kept), values.filter(kept))
+        column = relist(without(column, kept), values.filter(kept))
     return relist(_null_for_none(column), column.flatten())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from ocsflake.mapping.derive import datetimes, enum_values, observables
 from ocsflake.mapping.evaluate import Columns
 from ocsflake.mapping.frame import concat, row_numbers
 from ocsflake.mapping.leftovers import Leftovers
+from ocsflake.mapping.lists import fit, rows_with, same_list
 from ocsflake.mapping.rejects import Reject, reject_batch
 from ocsflake.mapping.unmapped import column_leaves, unmapped
 from ocsflake.model import EventBatch, Mapped
@@ -181,7 +183,7 @@ def _leaves(
         leaves[path] = pa.repeat(pa.scalar(value, kind), columns.rows)
     _types(event, leaves)
     profiles = sorted(event.event_class.profiles)
-    leaves["metadata.profiles"] = pa.repeat(pa.scalar(profiles, pa.list_(pa.string())), columns.rows)
+    leaves["metadata.profiles"] = same_list(profiles, columns.rows)
     if compiled.raw_data:
         leaves["raw_data"] = _raw_data(columns)
     return leaves, refused
@@ -229,22 +231,26 @@ def _carried(
     found: pa.Array | None = None
     for length in range(1, len(path) + 1):
         for use in event.uses.get(path[:length], ()):
-            held = [columns.holds(condition) for condition in use.conditions if not _elementwise(columns, condition)]
-            held += [
-                pc.invert(pc.fill_null(refused[name], False)) for name in _prefixes(use.attribute) if name in refused
-            ]
+            held = [_holds(columns, condition, path) for condition in use.conditions]
+            gone = [refused[name] for name in _prefixes(use.attribute) if name in refused]
+            held += [pc.invert(pc.fill_null(rows, False)) for rows in gone]
             if not held:
                 return True
-            here = held[0]
-            for more in held[1:]:
-                here = pc.and_(here, more)
+            here = reduce(pc.and_, held)
             found = here if found is None else pc.or_(found, here)
     return found
 
 
-def _elementwise(columns: Columns, condition: e.Expr) -> bool:
-    """Return whether a condition holds for the elements of lists, not for rows."""
-    return bool(pa.types.is_list(columns.value(condition).type))
+def _holds(columns: Columns, condition: e.Expr, path: paths.Path) -> pa.Array:
+    """Return the rows where a condition holds; for the elements of lists, where it does for all that have a value."""
+    value = columns.value(condition)
+    if not pa.types.is_list(value.type):
+        return columns.holds(condition)
+    column = columns.exact(path)
+    if not pa.types.is_list(column.type):
+        return value.is_valid()
+    matter = pc.and_(pc.invert(pc.fill_null(fit(value, column), False)), column.flatten().is_valid())
+    return pc.invert(rows_with(column, matter))
 
 
 def _prefixes(attribute: str) -> Iterator[str]:

@@ -189,6 +189,10 @@ class Columns:
         return self.value(x.value).is_null()
 
     @_evaluate.register
+    def _(self, x: e.Missing) -> pa.Array:
+        return each(self.value(x.value), pc.is_null)
+
+    @_evaluate.register
     def _(self, x: e.IsIp) -> pa.Array:
         return each(self.value(x.value), lambda column: is_ip(scalar_text(column)))
 

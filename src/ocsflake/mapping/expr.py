@@ -243,6 +243,17 @@ class IsNull(Expr):
 
 
 @frozen(eq=False, repr=False)
+class Missing(Expr):
+    """Whether there is no value, for each element of a list."""
+
+    value: Expr
+    operands: ClassVar[tuple[str, ...]] = ("value",)
+
+    def __repr__(self) -> str:
+        return f"{self.value!r} is missing"
+
+
+@frozen(eq=False, repr=False)
 class IsIp(Expr):
     """Whether a text is an IP address."""
 

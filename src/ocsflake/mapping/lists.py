@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["each", "fit", "lengths", "relist", "rows_with", "singles"]
+__all__ = ["each", "fit", "lengths", "relist", "relist_flat", "rows_with", "same_list", "singles", "without"]
 
 
 def each(column: pa.Array, function: Callable[[pa.Array], pa.Array]) -> pa.Array:
@@ -28,6 +28,14 @@ def lengths(lists: pa.Array) -> pa.Array:
 def relist(shape: pa.Array, values: pa.Array) -> pa.Array:
     """Return lists of the lengths of `shape` with other values."""
     return _lists(lengths(shape), values, shape.is_null() if shape.null_count else None)
+
+
+def same_list(values: Sequence[str], rows: int) -> pa.Array:
+    """Return the same list of texts in every row."""
+    width = len(values)
+    places = pa.array(range(0, width * rows + 1, max(width, 1)), pa.int32())[: rows + 1]
+    numbers = pa.array([*range(width)] * rows, pa.int32())
+    return pa.ListArray.from_arrays(places, pa.array(values, pa.string()).take(numbers))
 
 
 def singles(values: pa.Array) -> pa.Array:
@@ -61,6 +69,24 @@ def rows_with(lists: pa.Array, marked: pa.Array) -> pa.Array:
     """Return the rows of which an element is marked, as truth values."""
     rows = pc.unique(pc.list_parent_indices(lists).filter(marked)).cast(pa.int64())
     return pc.is_in(pa.array(range(len(lists)), pa.int64()), value_set=rows)
+
+
+def without(shape: pa.Array, kept: pa.Array) -> pa.Array:
+    """Return lists with fewer elements."""
+    rows = pc.list_parent_indices(shape).filter(kept).cast(pa.int64())
+    counted = pc.value_counts(rows)
+    place = pc.index_in(pa.array(range(len(shape)), pa.int64()), value_set=counted.field(0))
+    counts = pc.fill_null(counted.field(1).take(place), 0)
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(counts).cast(pa.int32())])
+    return pa.ListArray.from_arrays(offsets, pa.nulls(len(rows)))
+
+
+def relist_flat(outer: pa.Array, inner: pa.Array) -> pa.Array:
+    """Return lists of lists as lists: `inner` holds the elements of `outer`."""
+    counts = lengths(inner).cast(pa.int64())
+    ends = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(counts)])
+    rows = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(lengths(outer).cast(pa.int64()))])
+    return pa.ListArray.from_arrays(ends.take(rows).cast(pa.int32()), inner.flatten())
 
 
 def _starts(counts: pa.Array) -> pa.Array:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from attrs import evolve, frozen
 
@@ -64,10 +65,30 @@ class DelimitedText:
                 yield self._named(frame)
             return
         columns = self._header(raw.head.removeprefix(_BOM)) or self.columns
-        for header, lines in self._sections(data):
-            columns = header or columns
-            for block in _blocks(lines):
-                yield self._frame(block, columns, raw.origin)
+        first, _, rest = data.partition(b"\n")
+        if header := self._header(first):
+            columns, data = header, rest
+        for block in _blocks(data):
+            whole = None if b"#" in block and self.header else self._whole(block, columns, raw.origin)
+            if whole is not None:
+                yield whole
+                continue
+            for header, lines in self._sections(block):
+                columns = header or columns
+                if lines.strip():
+                    yield self._frame(lines, columns, raw.origin)
+
+    def _whole(self, block: bytes, columns: tuple[str, ...], origin: Mapping[str, str]) -> Frame | None:
+        """Return a block of good lines as a frame; ``None`` where a line is bad, or may be a header."""
+        if b"\r" in block or _longest_line(block) > MAX_RECORD:
+            return None
+        table = self._parse(block, columns)
+        if table is None:
+            return None
+        names = pa.array(sorted(self.names), pa.string())
+        if pc.any(pc.is_in(table.column(0), value_set=names)).as_py():
+            return None
+        return _frame_of(table, block, columns, origin, ())
 
     def _header(self, line: bytes) -> tuple[str, ...]:
         """Return the columns that a line names, or nothing where it is no header."""
@@ -91,26 +112,12 @@ class DelimitedText:
         yield header, data[start:]
 
     def _frame(self, block: bytes, columns: tuple[str, ...], origin: Mapping[str, str]) -> Frame:
-        rejects: list[Reject] = []
-        table = None
-        if b"\r" not in block and _longest_line(block) <= MAX_RECORD:
-            table = self._parse(block, columns)
-        if table is None:
-            block, rejects = self._good_lines(block, len(columns), origin)
-            table = self._parse(block, columns)
+        """Return the good lines of a block as a frame, the others as rejects."""
+        block, rejects = self._good_lines(block, len(columns), origin)
+        table = self._parse(block, columns)
         if table is None:
             table = pa.table({name: pa.array([], pa.string()) for name in columns})
-        arrays = {paths.quote(name): _one(table[name]) for name in columns}
-        return Frame(
-            rows=table.num_rows,
-            columns=arrays,
-            leftovers=Leftovers.none(),
-            records=lambda numbers: _lines(block, numbers),
-            record_of=None,
-            read=table.num_rows,
-            origins=((table.num_rows, origin),),
-            rejects=tuple(rejects),
-        )
+        return _frame_of(table, block, columns, origin, tuple(rejects))
 
     def _parse(self, block: bytes, columns: tuple[str, ...]) -> pa.Table | None:
         """Return the fields of lines that are all good, ``None`` where one is not."""
@@ -163,6 +170,21 @@ class DelimitedText:
         """Return a frame whose columns have the log type's own names, whatever their spelling."""
         known = {_fold(name): paths.quote(name) for name in self.names}
         return evolve(frame, columns={known.get(_fold(name.strip('"')), name): c for name, c in frame.columns.items()})
+
+
+def _frame_of(
+    table: pa.Table, block: bytes, columns: tuple[str, ...], origin: Mapping[str, str], rejects: tuple[Reject, ...]
+) -> Frame:
+    return Frame(
+        rows=table.num_rows,
+        columns={paths.quote(name): _one(table[name]) for name in columns},
+        leftovers=Leftovers.none(),
+        records=lambda numbers: _lines(block, numbers),
+        record_of=None,
+        read=table.num_rows,
+        origins=((table.num_rows, origin),),
+        rejects=rejects,
+    )
 
 
 def _fold(name: str) -> str:

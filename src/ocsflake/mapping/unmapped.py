@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from ocsflake.mapping import paths
 from ocsflake.mapping.leftovers import Leftovers, flatten_tokens
+from ocsflake.mapping.lists import lengths, relist, relist_flat, without
 from ocsflake.mapping.values import json_text, scalar_text
 
 if TYPE_CHECKING:
@@ -70,25 +71,17 @@ def column_leaves(path: str, column: pa.Array, wanted: pa.Array | None) -> Lefto
 
 def _list_leaves(path: str, at: pa.Array, column: pa.Array) -> Leftovers:
     """Return one leaf a row: the values of its list, joined by ``,``."""
-    found = []
-    for row, values in zip(at.to_pylist(), column.to_pylist(), strict=True):
-        words = [_word(value) for value in values if value is not None]
-        if words:
-            found.append((row, ",".join(words)))
     name = path if paths.EACH in path else path + paths.EACH
-    return Leftovers(
-        pa.array([row for row, _ in found], pa.int32()),
-        pa.array([name] * len(found), pa.string()),
-        pa.array([text for _, text in found], pa.string()),
-    )
-
-
-def _word(value: object) -> str:
-    if isinstance(value, bytes):
-        return scalar_text(pa.array([value], pa.binary()))[0].as_py() or ""
-    if isinstance(value, list):
-        return ",".join(_word(inner) for inner in value if inner is not None)
-    return str(value)
+    values = column.flatten()
+    while pa.types.is_list(values.type):
+        column = relist_flat(column, values)
+        values = column.flatten()
+    text = json_text(values) if pa.types.is_nested(values.type) else scalar_text(values)
+    kept = text.is_valid()
+    lists = relist(without(column, kept), text.filter(kept))
+    some = pc.greater(lengths(lists), 0)
+    joined = pc.binary_join(lists.filter(some), ",")
+    return Leftovers(at.filter(some), pa.repeat(pa.scalar(name), len(joined)), joined)
 
 
 def _repeats(at: pa.Array, rank: pa.Array) -> bool:

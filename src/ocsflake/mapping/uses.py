@@ -54,7 +54,7 @@ def _carried(
         yield x.path, conditions
     elif isinstance(x, e.Coalesce):
         for place, option in enumerate(x.options):
-            earlier = tuple(e.IsNull(before) for before in x.options[:place])
+            earlier = tuple(e.Missing(before) for before in x.options[:place])
             yield from _carried(option, conditions + earlier, with_sibling)
     elif isinstance(x, e.OnlyIf):
         yield from _carried(x.value, (*conditions, x.condition), with_sibling)

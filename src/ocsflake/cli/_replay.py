@@ -1,0 +1,20 @@
+"""``ocsflake replay``: rejected records, once more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocsflake import pipeline
+from ocsflake.cli._run import lake_of, progress_bar, show
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Map rejects again; 1 if a file of them could not be read."""
+    with progress_bar() as progress:
+        report = pipeline.replay(
+            arguments.rejects, lake_of(arguments), checkpoints=arguments.checkpoints, progress=progress
+        )
+    return show(report, json=arguments.json)

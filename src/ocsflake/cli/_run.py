@@ -1,0 +1,158 @@
+"""``ocsflake run``: what is new in a source, into a lake."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from attrs import asdict
+
+from ocsflake import pipeline, registry
+from ocsflake.cli._output import put, say, tell
+from ocsflake.errors import ConfigError
+from ocsflake.lake import Lake
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ocsflake.pipeline import Progress
+    from ocsflake.report import RunReport, SourceReport
+
+__all__ = ["lake_of", "main", "progress_bar", "show"]
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run one source; 1 if a part of it could not be read."""
+    lake = lake_of(arguments)
+    rejects = arguments.rejects or str(lake.root / ".ocsflake" / "rejects")
+    source = registry.source(arguments.source, log_type=arguments.log_type, **_options(arguments.option))
+    with progress_bar() as progress, _stopped_by_signals(wanted=arguments.follow) as stop:
+        report = pipeline.run(
+            source,
+            lake,
+            checkpoints=arguments.checkpoints,
+            rejects=rejects,
+            since=arguments.since,
+            until=arguments.until,
+            follow=arguments.follow,
+            stop=stop,
+            progress=progress,
+        )
+    if report.counts.rejects:
+        tell(f"rejected records are in {rejects}; to map them again: ocsflake replay {rejects} --lake {arguments.lake}")
+    return show(report, json=arguments.json)
+
+
+def lake_of(arguments: argparse.Namespace) -> Lake:
+    """Return the lake that the options describe."""
+    return Lake(arguments.lake, region=arguments.region, ocsf_version=arguments.ocsf_version)
+
+
+def show(report: RunReport, *, json: bool) -> int:
+    """Write a report to stdout, and return the exit code that it calls for."""
+    if json:
+        put(msgspec.json.encode(_as_json(report)))
+    else:
+        say(str(report))
+    return int(bool(report.failures))
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
+    """Show on stderr how far a run is, if that is a terminal and rich is installed."""
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    except ImportError:
+        yield None
+        return
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    text = TextColumn("{task.description}", markup=False)
+    with Progress(SpinnerColumn(), text, BarColumn(), TimeElapsedColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+        started = time.monotonic()
+        yield lambda progress: bar.update(task, description=_described(progress, time.monotonic() - started))
+
+
+def _described(progress: Progress, seconds: float) -> str:
+    counts = progress.counts
+    rejected = f", {counts.rejects:,} rejected" if counts.rejects else ""
+    return f"{progress.source}: {counts.written:,} events{rejected}, {counts.records / max(seconds, 0.001):,.0f} records/s"
+
+
+@contextmanager
+def _stopped_by_signals(*, wanted: bool) -> Iterator[threading.Event | None]:
+    """Give an event that SIGINT and SIGTERM set; a second signal does what it always does."""
+    if not wanted:
+        yield None
+        return
+    stop = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask(*_: object) -> None:
+        stop.set()
+        restore()
+        os.write(sys.stderr.fileno(), b"ocsflake: stops after the commit under way; once more stops it at once\n")
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        restore()
+
+
+def _options(given: Sequence[str]) -> dict[str, str]:
+    """Return the options of a source: ``uri=logs/``."""
+    options: dict[str, str] = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        name = name.replace("-", "_")
+        if not equals or not name:
+            raise ConfigError(f"--option {item!r}: give a name and a value, such as uri=logs/")
+        if name in options:
+            raise ConfigError(f"--option {name} is given twice")
+        if name == "log_type":
+            raise ConfigError("--option log_type: give --log-type instead")
+        options[name] = value
+    return options
+
+
+def _as_json(report: RunReport) -> dict[str, Any]:
+    return {
+        "counts": asdict(report.counts),
+        "earliest": report.earliest,
+        "latest": report.latest,
+        "seconds": round(report.seconds, 3),
+        "sources": [_source_as_json(source) for source in report.sources],
+        "objects": [asdict(written) for written in report.objects],
+    }
+
+
+def _source_as_json(source: SourceReport) -> dict[str, Any]:
+    return {
+        "source": source.source,
+        "log_type": source.log_type,
+        "counts": asdict(source.counts),
+        "splits": source.splits,
+        "reasons": [
+            {"attribute": attribute, "reason": reason, "records": count}
+            for (attribute, reason), count in source.reasons.items()
+        ],
+        "unknown": source.unknown,
+        "failures": [asdict(failure) for failure in source.failures],
+    }
