@@ -94,7 +94,7 @@ def vpc_flow(folder: Path, lines: int, per_file: int, *, version: int = 2, seed:
         owner, region = owners[number % accounts], REGIONS[number // accounts % len(REGIONS)]
         start = FIRST_DAY + timedelta(minutes=5 * number)
         count = min(per_file, lines - number * per_file)
-        rows = [_flow(rng, owner, region, int(start.timestamp()), version) for _ in range(count)]
+        rows = [flow(rng, owner, region, int(start.timestamp()), version) for _ in range(count)]
         text = "\n".join([V2 if version == 2 else V5, *rows, ""]).encode()
         size += len(text)
         name = f"{owner.id}_vpcflowlogs_{region}_fl-{rng.getrandbits(68):017x}_{start:%Y%m%dT%H%MZ}_{rng.getrandbits(32):08x}"
@@ -350,7 +350,8 @@ def _uuid(rng: random.Random) -> str:
     return str(UUID(int=rng.getrandbits(128), version=4))
 
 
-def _flow(rng: random.Random, owner: Account, region: str, start: int, version: int) -> str:
+def flow(rng: random.Random, owner: Account, region: str, start: int, version: int) -> str:
+    """Return one line of a flow log."""
     inside = f"10.0.{rng.randrange(4)}.{rng.randrange(1, 255)}"
     outside = f"{rng.randint(3, 220)}.{rng.randint(0, 255)}.{rng.randint(0, 255)}.{rng.randint(1, 254)}"
     ingress = rng.random() < 0.5

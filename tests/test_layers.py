@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 SRC = Path(__file__).parents[1] / "src"
 
 LAYERS = [
-    {"", "__main__", "cli", "spark", "testing"},  # "" is the package itself, which names the public API
+    {"__main__"},
+    {"cli", "spark", "testing"},
+    {""},  # the package itself, which names the public API
     {"pipeline"},
-    {"events", "replaying"},
+    {"events", "replaying", "seen"},
     {"registry"},
     {"mappers", "sources", "security_lake", "lake", "checkpoints", "rejects"},
     {"mapping"},

@@ -24,6 +24,7 @@ __all__ = [
     "EventBatch",
     "Mapped",
     "ObjectWritten",
+    "Overlaps",
     "RawBatch",
     "Sink",
     "Source",
@@ -59,11 +60,14 @@ class RawBatch:
         origin: Where they came from: ``uri``, ``account``, ``region`` ...; kept with rejects and open to mappers.
         head: The first line of the text that this batch was cut from, when it does not begin that text: a header
             line that names columns counts for all the batches of a file.
+        ids: The service's own id of each record, where a record may come in more than one split or delivery; then
+            `records` is one buffer a record, or Arrow rows.
     """
 
     records: bytes | Sequence[bytes] | pa.RecordBatch
     origin: Mapping[str, str] = field(factory=dict)
     head: bytes = b""
+    ids: Sequence[str] | None = None
 
 
 @frozen
@@ -160,6 +164,15 @@ class Acknowledges(Protocol):
 
     def acknowledge(self, splits: Sequence[Split]) -> None:
         """Tell the service that `splits` need not be delivered again."""
+        ...
+
+
+@runtime_checkable
+class Overlaps(Protocol):
+    """A source that may give one record in more than one split; its records have ids."""
+
+    def forgets(self, state: State, split: Split) -> bool:
+        """Return whether no split from `state` on can hold a record of `split` again."""
         ...
 
 

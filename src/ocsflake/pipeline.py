@@ -33,6 +33,7 @@ from ocsflake.model import Acknowledges, EventBatch, Split
 from ocsflake.ocsf import DEFAULT_VERSION
 from ocsflake.rejects import RejectsFile
 from ocsflake.report import Counts, Failure, RunReport, SourceReport
+from ocsflake.seen import Seen
 from ocsflake.times import moment
 
 if TYPE_CHECKING:
@@ -303,7 +304,8 @@ def _attempt(
         rejected = stack.enter_context(
             nullcontext() if job.rejects is None else RejectsFile(job.rejects, source.log_type, commit_id)
         )
-        report, span = _fill(job, splits, commit, rejected)
+        seen = Seen(doc)
+        report, span = _fill(job, splits, commit, rejected, seen)
         intent = {"splits": [[s.id, dict(s.detail), s.bytes] for s in splits], **_settings(job)}
         revision = store.save(source.name, {**doc, "format": 1, "intent": intent}, revision)
         objects = commit.publish()
@@ -314,7 +316,7 @@ def _attempt(
         if not counts.balanced:
             raise LakeError(f"{source.name}: the numbers of commit {commit_id} do not balance: {counts}")
         state = source.advance(doc.get("state"), splits)
-        saved = {"format": 1, "state": dict(state), "intent": None}
+        saved = {"format": 1, "state": dict(state), "intent": None, "seen": seen.after(source, state, splits)}
         revision = store.save(source.name, saved, revision)
     if isinstance(source, Acknowledges):
         source.acknowledge(splits)
@@ -323,14 +325,15 @@ def _attempt(
 
 
 def _fill(
-    job: _Job, splits: Sequence[Split], commit: Commit, rejected: RejectsFile | None
+    job: _Job, splits: Sequence[Split], commit: Commit, rejected: RejectsFile | None, seen: Seen
 ) -> tuple[SourceReport, tuple[int, int] | None]:
     """Read and map splits into a commit that nobody sees yet."""
     counts = Counts()
     reasons: Counter[tuple[str, str]] = Counter()
     unknown: Counter[str] = Counter()
     spans: list[tuple[int, int]] = []
-    for mapped in job.mapper.map_batches(_raws(job.source, splits), job.lake.ocsf_version, rows=_ROWS):
+    raws = (raw for split in splits for raw in seen.new(job.source.read(split), split))
+    for mapped in job.mapper.map_batches(raws, job.lake.ocsf_version, rows=_ROWS):
         counts += _counted(mapped)
         unknown.update(mapped.unknown)
         if mapped.rejects.num_rows:
@@ -344,13 +347,15 @@ def _fill(
             if kept.events.num_rows:
                 spans.append(_span(kept.events))
                 commit.write(kept)
+    counts = evolve(counts, records=counts.records + seen.dropped, duplicates=seen.dropped)
     report = SourceReport(job.source.name, job.source.log_type, counts, reasons=reasons, unknown=unknown)
     return report, (min(a for a, _ in spans), max(b for _, b in spans)) if spans else None
 
 
 def _raws(source: Source, splits: Sequence[Split]) -> Iterator[RawBatch]:
+    seen = Seen({})
     for split in splits:
-        yield from source.read(split)
+        yield from seen.new(source.read(split), split)
 
 
 def _groups(splits: Iterator[Split], commit_bytes: int) -> Iterator[list[Split]]:

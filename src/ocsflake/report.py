@@ -21,26 +21,26 @@ __all__ = ["Counts", "Failure", "RunReport", "SourceReport"]
 class Counts:
     """Numbers of records and events.
 
-    ``records == mapped + rejects`` and ``events == written + duplicates + filtered``, always.
+    ``records == mapped + rejects + duplicates`` and ``events == written + filtered``, always.
 
     Attributes:
         records: Records read.
         mapped: Records that became events, each counted once however many events it holds.
         rejects: Records that became no event; each is kept with its reason.
+        duplicates: Records that were taken before: windows overlap, and queues deliver at least once.
         skipped: What is no record by the vendor's own design, such as a digest file.
         events: Events made.
         written: Events in the lake.
-        duplicates: Events that were in the lake already.
         filtered: Events outside ``since`` and ``until``.
     """
 
     records: int = 0
     mapped: int = 0
     rejects: int = 0
+    duplicates: int = 0
     skipped: int = 0
     events: int = 0
     written: int = 0
-    duplicates: int = 0
     filtered: int = 0
 
     def __add__(self, other: Counts) -> Counts:
@@ -49,12 +49,11 @@ class Counts:
     @property
     def balanced(self) -> bool:
         """Whether every record and every event is accounted for."""
-        return (
-            self.records == self.mapped + self.rejects and self.events == self.written + self.duplicates + self.filtered
-        )
+        taken = self.mapped + self.rejects + self.duplicates
+        return self.records == taken and self.events == self.written + self.filtered
 
 
-_NAMES = ("records", "mapped", "rejects", "skipped", "events", "written", "duplicates", "filtered")
+_NAMES = ("records", "mapped", "rejects", "duplicates", "skipped", "events", "written", "filtered")
 
 
 @frozen

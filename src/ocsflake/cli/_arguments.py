@@ -34,7 +34,7 @@ def parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
     """Return the parser of the command, and those of its verbs."""
     parser = argparse.ArgumentParser(
         prog="ocsflake",
-        description="Security logs of AWS, Azure and Google Cloud as valid OCSF, in Amazon Security Lake or a directory.",
+        description="Security logs of AWS, Azure and Google Cloud as valid OCSF in a lake that SQL can query.",
         epilog="Exit code: 0 done, 1 the work found something wrong, 2 the call was wrong.",
         allow_abbrev=False,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["clean", "put", "say", "table", "tell", "width"]
+__all__ = ["BOLD", "DIM", "clean", "put", "say", "table", "tell", "width"]
 
 # What would steer a terminal: control characters but for tab and newline, and those that turn the direction of text.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _LEAST = 8
+
+BOLD, DIM = "1;36", "2"
+"""Styles of text, as ECMA-48 numbers them."""
 
 
 def clean(text: str) -> str:
@@ -27,9 +31,12 @@ def tell(text: str) -> None:
     print(clean(text), file=sys.stderr, flush=True)
 
 
-def say(text: str) -> None:
-    """Write lines of text to stdout, as UTF-8 whatever the locale."""
-    put(clean(text).encode(errors="backslashreplace"))
+def say(text: str, style: str = "") -> None:
+    """Write lines of text to stdout, as UTF-8 whatever the locale; in a style, if stdout is a terminal."""
+    text = clean(text)
+    if style and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        text = f"\x1b[{style}m{text}\x1b[0m"
+    put(text.encode(errors="backslashreplace"))
 
 
 def put(line: bytes) -> None:

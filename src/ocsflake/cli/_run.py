@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -46,7 +46,8 @@ def main(arguments: argparse.Namespace) -> int:
             progress=progress,
         )
     if report.counts.rejects:
-        tell(f"rejected records are in {rejects}; to map them again: ocsflake replay {rejects} --lake {arguments.lake}")
+        again = shlex.join(["ocsflake", "replay", rejects, "--lake", arguments.lake])
+        tell(f"rejected records are in {rejects}; to map them again: {again}")
     return show(report, json=arguments.json)
 
 
@@ -87,7 +88,8 @@ def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
 def _described(progress: Progress, seconds: float) -> str:
     counts = progress.counts
     rejected = f", {counts.rejects:,} rejected" if counts.rejects else ""
-    return f"{progress.source}: {counts.written:,} events{rejected}, {counts.records / max(seconds, 0.001):,.0f} records/s"
+    rate = counts.records / max(seconds, 0.001)
+    return f"{progress.source}: {counts.written:,} events{rejected}, {rate:,.0f} records/s"
 
 
 @contextmanager
@@ -104,9 +106,9 @@ def _stopped_by_signals(*, wanted: bool) -> Iterator[threading.Event | None]:
             signal.signal(number, handler)
 
     def ask(*_: object) -> None:
-        stop.set()
         restore()
-        os.write(sys.stderr.fileno(), b"ocsflake: stops after the commit under way; once more stops it at once\n")
+        threading.Thread(target=stop.set).start()  # this thread may hold the event's lock, in the middle of a wait
+        os.write(2, b"ocsflake: stops after the commit under way; once more stops it at once\n")
 
     for number in before:
         signal.signal(number, ask)

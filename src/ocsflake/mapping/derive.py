@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import frozen
 
-from ocsflake.mapping.lists import each, lengths
+from ocsflake.mapping.lists import each, fit, lengths, relist
 from ocsflake.mapping.unmapped import by_row
 from ocsflake.mapping.values import scalar_text
 
@@ -55,7 +55,9 @@ def enum_values(rule: EnumRule, ids: pa.Array, words: pa.Array | None) -> tuple[
     Where the id is 99, the source's own word (`words`) is the text.
     """
     if pa.types.is_list(ids.type):
-        return each(ids, lambda v: enum_values(rule, v, None)[0]), each(ids, lambda v: enum_values(rule, v, None)[1])
+        flat = ids.flatten()
+        found = enum_values(rule, flat, None if words is None or pa.types.is_list(flat.type) else fit(words, ids))
+        return relist(ids, found[0]), relist(ids, found[1])
     known = sorted(rule.captions)
     place = pc.index_in(ids, value_set=pa.array(known, pa.int32()))
     texts = pa.array([rule.captions[value] for value in known], pa.string()).take(place)

@@ -17,7 +17,7 @@ from ocsflake.mapping.derive import datetimes, enum_values, observables
 from ocsflake.mapping.evaluate import Columns
 from ocsflake.mapping.frame import concat, row_numbers
 from ocsflake.mapping.leftovers import Leftovers
-from ocsflake.mapping.lists import fit, rows_with, same_list
+from ocsflake.mapping.lists import fit, lengths, rows_with, same_list
 from ocsflake.mapping.rejects import Reject, reject_batch
 from ocsflake.mapping.unmapped import column_leaves, unmapped
 from ocsflake.model import EventBatch, Mapped
@@ -234,6 +234,8 @@ def _carried(
             held = [_holds(columns, condition, path) for condition in use.conditions]
             gone = [refused[name] for name in _prefixes(use.attribute) if name in refused]
             held += [pc.invert(pc.fill_null(rows, False)) for rows in gone]
+            if use.attribute in event.singles and pa.types.is_list(columns.exact(path).type):
+                held.append(pc.less_equal(lengths(columns.exact(path)), 1))  # of more, only the first is carried
             if not held:
                 return True
             here = reduce(pc.and_, held)

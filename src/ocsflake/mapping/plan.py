@@ -73,6 +73,7 @@ class CompiledEvent:
         constants: Attributes that are the same in every event, text or int.
         observables: The attributes that are observables.
         uses: Raw path to what carries its value.
+        singles: The attributes that hold one value an event.
         schema: The Arrow schema of the events.
         loose: The same with nothing required, for events that are yet to be judged.
         validate: Finds what is wrong with a batch of events.
@@ -86,6 +87,7 @@ class CompiledEvent:
     constants: Mapping[str, str | int]
     observables: tuple[ObservableRule, ...]
     uses: Mapping[paths.Path, tuple[Use, ...]]
+    singles: frozenset[str]
     schema: pa.Schema
     loose: pa.Schema
     validate: Callable[[pa.RecordBatch], Report]
@@ -189,6 +191,7 @@ def _compile_event(
         constants=constants,
         observables=found,
         uses=_uses(event, fields, {plan.path for plan in enums if plan.sibling}),
+        singles=frozenset(x.path for x in fields if "[]" not in x.path and not x.attribute.is_array),
         schema=arrow,
         loose=loose,
         validate=compile_validator(event_class, loose, warnings=False),

@@ -19,6 +19,7 @@ from attrs import frozen
 from ocsflake.mapping import paths
 from ocsflake.mapping.frame import Frame
 from ocsflake.mapping.leftovers import Collector, Leftovers
+from ocsflake.mapping.lists import relist
 from ocsflake.mapping.records import MAX_RECORD, problem, repair_surrogates, split_records
 from ocsflake.mapping.rejects import Reject
 from ocsflake.mapping.values import starts, token_column
@@ -103,10 +104,12 @@ def column_frame(batch: pa.RecordBatch, origin: Mapping[str, str]) -> Frame:
 
 
 def shred_values(tokens: pa.Array, node: Node, path: str) -> dict[str, pa.Array]:
-    """Return the columns of what `node` names below a column of JSON tokens (or text that holds JSON).
+    """Return the columns of what `node` names below a column of JSON tokens, of text that holds JSON, or lists of them.
 
     Leftovers are not collected: the column itself holds them.
     """
+    if pa.types.is_list(tokens.type):
+        return {name: relist(tokens, column) for name, column in shred_values(tokens.flatten(), node, path).items()}
     values: list[Any] = [b"" if v is None else v for v in tokens.cast(pa.binary()).to_pylist()]
     with _paused_gc():
         return _below(values, node, path, None)

@@ -48,6 +48,7 @@ _STRINGS = msgspec.json.Decoder(list[str])
 _ACCESS_LOG = re.compile(r"(\d{1,2})/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-]\d{4})")
 _ABSENT = pa.array([b"", b"null"], pa.binary())
 _CLOCK_WORDS = re.compile(r"([A-Z][a-z]{2}) (\d{1,2}), (\d{4}),? (\d{1,2}):(\d\d):(\d\d)\s([AP])M")
+_PORTAL = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}),? (\d{1,2}):(\d\d):(\d\d)(?:\.(\d+))?\s([AP])M")
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {m: i for i, m in enumerate(_MONTH_NAMES, 1)}
 _ZONED = r"(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$"
@@ -136,7 +137,7 @@ def parse_time(text: pa.Array) -> pa.Array:
 
     RFC 3339 with any number of digits of a second (floored), ``T`` or a space, ``Z``, ``+01:00``, ``+0100`` or no zone
     (then UTC); the ``06/Feb/2019:00:00:38 +0000`` of access logs; the ``Mar 1, 2023 1:00:00 AM`` of AWS's older
-    services. Never through a float.
+    services; the ``4/28/2021, 2:43:14.000 PM`` (month first) of the Azure portal. Never through a float.
     """
     if text.null_count == len(text):
         return pa.nulls(len(text), pa.int64())
@@ -186,6 +187,13 @@ def _parse_one(text: str | None) -> int | None:
             return None
         hours = int(hour) % 12 + (12 if half == "P" else 0)
         return _instant([int(year), _MONTHS[name], int(day), hours, int(minute), int(second)], 0, UTC)
+    if match := _PORTAL.fullmatch(text.replace("\u202f", " ").strip()):
+        month, day, year, hour, minute, second, fraction, half = match.groups()
+        if not 1 <= int(hour) <= 12:
+            return None
+        hours = int(hour) % 12 + (12 if half == "P" else 0)
+        milliseconds = int(((fraction or "") + "000")[:3])
+        return _instant([int(year), int(month), int(day), hours, int(minute), int(second)], milliseconds, UTC)
     return None
 
 

@@ -95,7 +95,7 @@ ACCOUNT_CHANGE = {
     "UpdateUser": 99,
 }
 OPERATION = (
-    dict.fromkeys(["Allocate", "Create", "Import", "Issue", "Launch", "Register", "Request", "Run"], 1)
+    dict.fromkeys(["Add", "Allocate", "Create", "Import", "Issue", "Launch", "Register", "Request", "Run"], 1)
     | dict.fromkeys(["BatchGet", "Describe", "Download", "Get", "Head", "List", "Lookup", "Query", "Scan"], 2)
     | dict.fromkeys(["Search", "Select", "Simulate", "Test", "Validate", "View"], 2)
     | dict.fromkeys(["Associate", "Attach", "Authorize", "Change", "Detach", "Disable", "Disassociate", "Enable"], 3)
@@ -120,6 +120,15 @@ address = at("sourceIPAddress")
 identity = at("userIdentity.arn").or_(
     at("userIdentity.principalId"), at("userIdentity.userName"), at("userIdentity.accountId")
 )
+# Sign-in events say how they ended in a member of their own name, not by an error code.
+outcome = at("responseElements.ConsoleLogin").or_(
+    at("responseElements.CheckMfa"),
+    at("responseElements.ExternalIdPDirectoryLogin"),
+    at("serviceEventDetails.CredentialChallenge"),
+    at("serviceEventDetails.CredentialVerification"),
+    at("serviceEventDetails.UserAuthentication"),
+)
+role = at("requestParameters.roleArn")
 target = at("responseElements.user.userName").or_(
     at("responseElements.role.roleName"),
     at("requestParameters.userName"),
@@ -180,18 +189,15 @@ COMMON: Fields = {
 
 AUTHENTICATION: Fields = {
     "activity_id": at("eventName").lookup(SIGN_IN, default=99),
-    "status_id": when(
-        at("errorCode").is_null() & ~at("responseElements.ConsoleLogin").is_in(["Failure"]),
-        1,
-        2,
-    ),
+    "status_id": when(at("errorCode").is_null() & (outcome != "Failure"), 1, 2),
     "is_mfa": at("additionalEventData.MFAUsed").lookup({"Yes": True, "No": False}),
-    "user.uid": at("requestParameters.roleArn").or_(at("userIdentity.arn")),
-    "user.uid_alt": at("userIdentity.principalId"),
+    "user.uid": role.or_(at("userIdentity.arn")),
+    "user.uid_alt": at("userIdentity.principalId").or_(at("userIdentity.onBehalfOf.userId")),
     "user.name": at("requestParameters.roleSessionName").or_(
         at("userIdentity.userName"), at("additionalEventData.UserName")
     ),
-    "user.account.uid": at("userIdentity.accountId").or_(at("recipientAccountId")),
+    # A role may be another account's than the caller.
+    "user.account.uid": role.split(":", 4).or_(at("userIdentity.accountId"), at("recipientAccountId")),
     "session.uid": at("responseElements.assumedRoleUser.arn"),
     "session.uid_alt": at("responseElements.assumedRoleUser.assumedRoleId"),
     "session.credential_uid": at("responseElements.credentials.accessKeyId"),
@@ -202,7 +208,8 @@ AUTHENTICATION: Fields = {
 
 ACCOUNT: Fields = {
     "activity_id": at("eventName").lookup(ACCOUNT_CHANGE, default=99),
-    "user.name": target,
+    # A call that names nobody (ChangePassword) is about the caller.
+    "user.name": target.or_(at("userIdentity.userName")),
     # Security Lake's 1.0 tables have the unique id of a user or role in uid, its 1.1 tables in uid_alt.
     "user.uid": at("responseElements.user.userId").or_(
         at("responseElements.role.roleId"), at("userIdentity.principalId").only_if(target.is_null())
@@ -214,7 +221,7 @@ ACCOUNT: Fields = {
 }
 
 API: Fields = {
-    "activity_id": when(at("eventCategory") == "Insight", 99, at("eventName").lookup_prefix(OPERATION, default=99)),
+    "activity_id": when(at("eventCategory") == "Insight", 99, operation.lookup_prefix(OPERATION, default=99)),
     "resources[].uid": at("resources[].ARN").or_(at("resources[].ARNPrefix")),
     "resources[].type": at("resources[].type"),
     "resources[].owner.account.uid": at("resources[].accountId"),

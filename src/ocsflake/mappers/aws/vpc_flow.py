@@ -82,6 +82,7 @@ LATER = (
 NAMES = frozenset({*DEFAULT, *LATER})
 
 PATH = {str(number): number + 3 for number in range(1, 9)}
+PROTOCOL = {"1": "icmp", "6": "tcp", "17": "udp", "41": "ipv6", "47": "gre", "50": "esp", "58": "ipv6-icmp"}
 
 
 def ip_version(addresses: pa.Array) -> pa.Array:
@@ -128,6 +129,7 @@ FIELDS: Fields = {
     ),
     "src_endpoint.port": at("srcport"),
     "src_endpoint.svc_name": at("pkt-src-aws-service"),
+    "src_endpoint.uid": at("tgw-attachment-id").only_if(source.is_null()),
     "src_endpoint.interface_uid": at("interface-id").only_if(as_source).or_(at("tgw-src-eni")),
     "src_endpoint.vpc_uid": at("vpc-id").only_if(as_source).or_(at("tgw-src-vpc-id")),
     "src_endpoint.subnet_uid": at("subnet-id").only_if(as_source).or_(at("tgw-src-subnet-id")),
@@ -138,11 +140,13 @@ FIELDS: Fields = {
     ),
     "dst_endpoint.port": at("dstport"),
     "dst_endpoint.svc_name": at("pkt-dst-aws-service"),
+    "dst_endpoint.uid": at("tgw-attachment-id").only_if(destination.is_null()),
     "dst_endpoint.interface_uid": at("interface-id").only_if(as_destination).or_(at("tgw-dst-eni")),
     "dst_endpoint.vpc_uid": at("vpc-id").only_if(as_destination).or_(at("tgw-dst-vpc-id")),
     "dst_endpoint.subnet_uid": at("subnet-id").only_if(as_destination).or_(at("tgw-dst-subnet-id")),
     "dst_endpoint.instance_uid": at("instance-id").only_if(as_destination),
     "connection_info.protocol_num": at("protocol"),
+    "connection_info.protocol_name": at("protocol").lookup(PROTOCOL),
     "connection_info.protocol_ver": at("type"),
     "connection_info.protocol_ver_id": at("type")
     .lookup({"IPv4": 4, "IPv6": 6}, default=99)

@@ -1,0 +1,182 @@
+"""``ocsflake demo``: the main job on the samples that come with the package, step by step."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+import textwrap
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+from attrs import frozen
+
+from ocsflake import pipeline, registry, samples
+from ocsflake.cli._output import BOLD, DIM, say, table, width
+from ocsflake.cli._query import as_table
+from ocsflake.lake import Lake
+from ocsflake.ocsf import validate
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from ocsflake.model import Source
+    from ocsflake.report import RunReport
+
+CALLERS = """\
+SELECT coalesce(actor.user.name, actor.user.uid, actor.invoked_by) AS who, src_endpoint.ip AS address,
+       api.service.name AS service, api.operation AS operation, status, count(*) AS calls
+FROM api_activity
+GROUP BY ALL ORDER BY calls DESC, who, operation LIMIT 10"""
+
+REFUSED = """\
+SELECT flow.dst_endpoint.port AS port, flow.src_endpoint.ip AS address, count(*) AS refused,
+       list(DISTINCT call.who) AS calls_the_api_as
+FROM network_activity AS flow
+LEFT JOIN (SELECT DISTINCT src_endpoint.ip AS address, coalesce(actor.user.name, actor.user.uid) AS who
+           FROM api_activity) AS call ON call.address = flow.src_endpoint.ip
+WHERE flow.activity_name = 'Refuse'
+GROUP BY ALL ORDER BY count(call.who) > 0 DESC, refused DESC, port LIMIT 10"""
+
+_INDENT = "   "
+
+
+@frozen
+class Demo:
+    """What the steps work on.
+
+    Attributes:
+        lake: The lake to write.
+        sources: The samples, a source for each log type.
+    """
+
+    lake: Lake
+    sources: Sequence[Source]
+
+    @property
+    def rejects(self) -> Path:
+        """Where records go that become no event."""
+        return self.lake.root / ".ocsflake" / "rejects"
+
+    def run(self) -> RunReport:
+        """Bring what is new in the samples into the lake."""
+        return pipeline.run(self.sources, self.lake, rejects=self.rejects)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run all steps; 1 if something is not as it must be."""
+    root = arguments.folder or tempfile.mkdtemp(prefix="ocsflake-demo-")
+    demo = Demo(Lake(root), [_source(log_type) for log_type in samples.log_types()])
+    good = True
+    for number, (title, step) in enumerate(STEPS, 1):
+        say(f"\n{number}. {title}\n", style=BOLD)
+        good = step(demo) and good
+    return int(not good)
+
+
+def look(demo: Demo) -> bool:
+    """Show what there is to read."""
+    splits = [(source.log_type, split) for source in demo.sources for split in source.plan(None, datetime.now(UTC))]
+    rows = [[log_type, Path(split.detail["uri"]).name, split.bytes] for log_type, split in splits]
+    _show_table(["log type", "file", "bytes"], rows)
+    return bool(rows)
+
+
+def load(demo: Demo) -> bool:
+    """Bring the samples into the lake, and judge what is there then."""
+    report = demo.run()
+    rows = [[s.log_type, s.counts.records, s.counts.events, s.counts.rejects] for s in report.sources]
+    _show_table(["log type", "records", "events", "rejects"], rows)
+    for reason, count in _reasons(report).items():
+        _show(f"rejected {count:,}: {reason}")
+    _show(f"\nThe lake is {demo.lake.root}, in the layout of Amazon Security Lake:\n")
+    rows = [[*place, count] for place, count in report.rows_by("source", "account", "day").items()]
+    _show_table(["custom source", "accountId", "eventDay", "events"], rows)
+    judged = [validate(pq.read_table(demo.lake.root / written.key, partitioning=None)) for written in report.objects]
+    events, invalid = sum(each.rows for each in judged), sum(each.invalid for each in judged)
+    _show(f"\nJudged by OCSF {demo.lake.ocsf_version}: {events - invalid:,} of {events:,} events are valid.")
+    return not invalid and not report.failures
+
+
+def ask_who(demo: Demo) -> bool:
+    """Ask who called which API."""
+    return _ask(demo, CALLERS)
+
+
+def ask_across(demo: Demo) -> bool:
+    """Ask a question that takes two kinds of logs."""
+    return _ask(demo, REFUSED)
+
+
+def load_again(demo: Demo) -> bool:
+    """Run once more: nothing may be written twice."""
+    before = _events(demo)
+    report = demo.run()
+    after = _events(demo)
+    _show(f"{report.counts.records:,} records read, {report.counts.written:,} events written.")
+    _show(f"The lake held {before:,} events before, and holds {after:,} now.")
+    return before == after
+
+
+def go_on(demo: Demo) -> bool:
+    """Show what to try next."""
+    sample = shlex.quote(str(samples.files("aws.cloudtrail")[0]))
+    lake = shlex.quote(str(demo.lake.root))
+    commands = [
+        f'ocsflake query --lake {lake} "DESCRIBE api_activity"',
+        f"ocsflake map aws.cloudtrail {sample}",
+        f"ocsflake explain aws.cloudtrail {sample}",
+    ]
+    _show("\n".join(commands))
+    return True
+
+
+STEPS = [
+    ("What there is to read", look),
+    ("Run it into a lake: raw logs become OCSF", load),
+    ("Who did what over the API?", ask_who),
+    ("Whose connections were refused, and does anybody call the API from there?", ask_across),
+    ("Run again: nothing doubles", load_again),
+    ("Go on", go_on),
+]
+
+
+def _source(log_type: str) -> Source:
+    return registry.source("files", log_type=log_type, uri=str(samples.files(log_type)[0].parent))
+
+
+def _ask(demo: Demo, sql: str) -> bool:
+    _show(sql, style=DIM)
+    found = demo.lake.query(sql)
+    _show("\n" + as_table(found, _room()))
+    return bool(found.num_rows)
+
+
+def _events(demo: Demo) -> int:
+    """Return how many events the lake holds."""
+    counts = [demo.lake.query(f"SELECT count(*) FROM {source.name}") for source in demo.lake.sources()]  # noqa: S608 - our own names
+    return sum(count[0][0].as_py() for count in counts)
+
+
+def _reasons(report: RunReport) -> Counter[str]:
+    reasons: Counter[str] = Counter()
+    for source in report.sources:
+        for (attribute, reason), count in source.reasons.items():
+            reasons[f"{attribute}: {reason}" if attribute else reason] += count
+    return reasons
+
+
+def _show_table(head: Sequence[str], rows: Sequence[Sequence[str | int | None]]) -> None:
+    _show(table(head, rows, _room()))
+
+
+def _room() -> int | None:
+    columns = width()
+    return None if columns is None else columns - len(_INDENT)
+
+
+def _show(text: str, style: str = "") -> None:
+    say(textwrap.indent(text, _INDENT), style=style)

@@ -1,0 +1,82 @@
+"""Which records were taken already, where a source may give one more than once.
+
+Windows of an API overlap so that nothing late is lost, and queues deliver at least once. Such a source gives the
+service's own id of each record; the ids of committed splits stay in the checkpoint, as digests of 12 bytes, until the
+source says that they cannot come again.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+
+from ocsflake.model import Overlaps, Split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ocsflake.model import RawBatch, Source, State
+
+__all__ = ["Seen"]
+
+_SIZE = 12
+
+
+class Seen:
+    """The ids of one source: those of earlier commits, and those of the commit under way.
+
+    Attributes:
+        dropped: How many records of the commit under way were taken already.
+    """
+
+    def __init__(self, doc: Mapping[str, Any]) -> None:
+        self.dropped = 0
+        self._stored: list[list[Any]] = list(doc.get("seen") or ())
+        self._known = {mark for *_, packed in self._stored for mark in _unpacked(packed)}
+        self._new: dict[str, set[bytes]] = {}
+
+    def new(self, raws: Iterable[RawBatch], split: Split) -> Iterator[RawBatch]:
+        """Yield the records of a split without those that were taken already."""
+        found = self._new.setdefault(split.id, set())
+        for raw in raws:
+            if raw.ids is None:
+                yield raw
+                continue
+            kept = []
+            for place, name in enumerate(raw.ids):
+                mark = blake2b(name.encode(errors="surrogatepass"), digest_size=_SIZE).digest()
+                if mark not in self._known:
+                    self._known.add(mark)
+                    found.add(mark)
+                    kept.append(place)
+            self.dropped += len(raw.ids) - len(kept)
+            if kept:
+                yield raw if len(kept) == len(raw.ids) else _only(raw, kept)
+
+    def after(self, source: Source, state: State, splits: Sequence[Split]) -> list[list[Any]]:
+        """Return what the checkpoint keeps once `splits` are durable."""
+        entries = [*self._stored]
+        entries += [[s.id, dict(s.detail), _packed(self._new[s.id])] for s in splits if self._new.get(s.id)]
+        if not isinstance(source, Overlaps):
+            return entries
+        return [entry for entry in entries if not source.forgets(state, Split(entry[0], entry[1]))]
+
+
+def _only(raw: RawBatch, places: Sequence[int]) -> RawBatch:
+    import pyarrow as pa
+
+    records: Any = raw.records
+    kept = records.take(pa.array(places)) if isinstance(records, pa.RecordBatch) else [records[p] for p in places]
+    return evolve(raw, records=kept, ids=None)
+
+
+def _packed(marks: set[bytes]) -> str:
+    return b64encode(b"".join(sorted(marks))).decode()
+
+
+def _unpacked(packed: str) -> Iterator[bytes]:
+    data = b64decode(packed)
+    return (data[start : start + _SIZE] for start in range(0, len(data), _SIZE))
