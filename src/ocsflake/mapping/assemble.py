@@ -63,7 +63,7 @@ def _leaf(column: pa.Array, kind: pa.DataType) -> pa.Array:
         column = column if pa.types.is_list(column.type) else singles(column)
         column = _without_empty(column)
     elif pa.types.is_list(column.type):
-        column = pc.list_element(column, 0) if pc.min(lengths(column)).as_py() else _first(column)
+        column = _first(column)
     return column if column.type == kind else column.cast(kind)
 
 
@@ -120,14 +120,11 @@ def _struct(
 
 
 def _shape(columns: Leaves, rows: int) -> pa.Array:
-    """Return a list column of as many elements a row as the longest of the columns has."""
+    """Return a list column of as many elements a row as the longest of the columns has; a single value is one."""
     lists = [column for column in columns.values() if pa.types.is_list(column.type)]
-    if not lists:
-        valid = reduce(pc.or_, [c.is_valid() for c in columns.values()], pa.repeat(pa.scalar(False), rows))
-        return singles(pc.if_else(valid, True, None))
-    if all(lengths(column).equals(lengths(lists[0])) for column in lists[1:]):
-        return lists[0]
-    longest = reduce(pc.max_element_wise, [lengths(column) for column in lists])
+    single = [column.is_valid() for column in columns.values() if not pa.types.is_list(column.type)]
+    longest = reduce(pc.or_, single, pa.repeat(pa.scalar(False), rows)).cast(pa.int32())
+    longest = reduce(pc.max_element_wise, map(lengths, lists), longest)
     total = pc.sum(longest).as_py() or 0
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(longest).cast(pa.int32())])
     return pa.ListArray.from_arrays(offsets, pa.nulls(total))
@@ -151,7 +148,9 @@ def _null_for_none(column: pa.Array) -> pa.Array:
 
 
 def _first(column: pa.Array) -> pa.Array:
-    """Return the first element of each list, null where there is none."""
-    counts = lengths(column).cast(pa.int64())
-    starts = pc.subtract(pc.cumulative_sum(counts), counts)
-    return column.flatten().take(pc.if_else(pc.greater(counts, 0), starts, pa.scalar(None, pa.int64())))
+    """Return the first value of each list, null where it has none."""
+    values, rows = column.flatten(), pc.list_parent_indices(column)
+    if values.null_count:
+        valid = values.is_valid()
+        values, rows = values.filter(valid), rows.filter(valid)
+    return values.take(pc.index_in(pa.array(range(len(column)), rows.type), value_set=rows))

@@ -2,8 +2,8 @@
 
 Two kinds of trouble are kept apart. A cell of the *wrong kind* (a number where text is due) makes its record a reject:
 the log is not what the mapper knows. A value that its attribute cannot hold (a time that does not parse, an ``ip`` that
-is no address, a text that is too long) is left out and goes to ``unmapped``; where OCSF requires the attribute, that
-makes the record a reject too.
+is no address, a text that is too long) is left out and goes to ``unmapped``; where no event is valid without the
+attribute, that makes the record a reject too.
 """
 
 from __future__ import annotations
@@ -44,10 +44,16 @@ class Cell:
     refused: pa.Array | None = None
 
 
-def cast(column: pa.Array, attribute: Attribute) -> Cell:
-    """Return a column as the type of `attribute`; lists stay lists, and their cells count for their rows."""
+def cast(column: pa.Array, attribute: Attribute, *, needed: bool) -> Cell:
+    """Return a column as the type of `attribute`; lists stay lists, and their cells count for their rows.
+
+    Args:
+        column: JSON tokens, text, native values or lists of these.
+        attribute: The attribute.
+        needed: Whether no event is valid without it.
+    """
     if pa.types.is_list(column.type):
-        cell = cast(column.flatten(), attribute)
+        cell = cast(column.flatten(), attribute, needed=needed)
         bad = None if cell.bad is None else rows_with(column, cell.bad)
         refused = None if cell.refused is None else rows_with(column, cell.refused)
         return Cell(relist(column, cell.values), bad, cell.reason, refused)
@@ -61,7 +67,7 @@ def cast(column: pa.Array, attribute: Attribute) -> Cell:
         values = pc.if_else(refused, pa.scalar(None, values.type), values)
     if values.null_count > column.null_count:
         failed = pc.and_(values.is_null(), column.is_valid())
-        if attribute.requirement == "required":
+        if needed:
             bad, refused = failed, None
         else:
             wrong = pc.and_(failed, _no_text(column))
@@ -168,6 +174,8 @@ def _allowed_text(values: pa.Array, attribute: Attribute) -> pa.Array | None:
         allowed = pc.less_equal(pc.utf8_length(values), attribute.max_len)
     if attribute.type == "ip_t":
         matches = is_ip(values)
+    elif attribute.enum:
+        matches = pc.is_in(values, value_set=pa.array(list(attribute.enum), pa.string()))
     elif attribute.regex is not None:
         encoded = values.dictionary_encode()
         matches = pc.match_substring_regex(encoded.dictionary, pattern=attribute.regex).take(encoded.indices)

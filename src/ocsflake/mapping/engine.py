@@ -17,7 +17,7 @@ from ocsflake.mapping.derive import datetimes, enum_values, observables
 from ocsflake.mapping.evaluate import Columns
 from ocsflake.mapping.frame import concat, row_numbers
 from ocsflake.mapping.leftovers import Leftovers
-from ocsflake.mapping.lists import fit, lengths, rows_with, same_list
+from ocsflake.mapping.lists import fit, lengths, relist_flat, rows_with, same_list
 from ocsflake.mapping.rejects import Reject, reject_batch
 from ocsflake.mapping.unmapped import column_leaves, unmapped
 from ocsflake.model import EventBatch, Mapped
@@ -160,14 +160,14 @@ def _leaves(
     leaves: dict[str, pa.Array] = {}
     refused: dict[str, pa.Array] = {}
     for line in event.fields:
-        cell = cast(columns.value(line.expression), line.attribute)
+        cell = cast(columns.value(line.expression), line.attribute, needed=line.needed)
         leaves[line.path] = cell.values
         if cell.bad is not None:
             failures.add(cell.bad, cell.reason, line.path)
         if cell.refused is not None:
             refused[line.path] = cell.refused
         unreadable = columns.bad_of(line.expression)
-        if unreadable is not None and line.attribute.requirement == "required":
+        if unreadable is not None and line.needed:
             failures.add(*unreadable, line.path)
         elif unreadable is not None:
             refused[line.path] = pc.or_(refused[line.path], unreadable[0]) if line.path in refused else unreadable[0]
@@ -235,12 +235,19 @@ def _carried(
             gone = [refused[name] for name in _prefixes(use.attribute) if name in refused]
             held += [pc.invert(pc.fill_null(rows, False)) for rows in gone]
             if use.attribute in event.singles and pa.types.is_list(columns.exact(path).type):
-                held.append(pc.less_equal(lengths(columns.exact(path)), 1))  # of more, only the first is carried
+                held.append(pc.less_equal(_counts(columns.exact(path)), 1))  # of more, only the first is carried
             if not held:
                 return True
             here = reduce(pc.and_, held)
             found = here if found is None else pc.or_(found, here)
     return found
+
+
+def _counts(lists: pa.Array) -> pa.Array:
+    """Return how many values each row has, within lists of lists too."""
+    while pa.types.is_list(lists.type.value_type):
+        lists = relist_flat(lists, lists.flatten())
+    return lengths(lists)
 
 
 def _holds(columns: Columns, condition: e.Expr, path: paths.Path) -> pa.Array:
@@ -251,7 +258,8 @@ def _holds(columns: Columns, condition: e.Expr, path: paths.Path) -> pa.Array:
     column = columns.exact(path)
     if not pa.types.is_list(column.type):
         return value.is_valid()
-    matter = pc.and_(pc.invert(pc.fill_null(fit(value, column), False)), column.flatten().is_valid())
+    absent = isinstance(condition, e.Missing)  # a list that is not there has no value for any element
+    matter = pc.and_(pc.invert(pc.fill_null(fit(value, column), absent)), column.flatten().is_valid())
     return pc.invert(rows_with(column, matter))
 
 

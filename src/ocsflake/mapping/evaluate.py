@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from ocsflake.errors import SchemaError
 from ocsflake.mapping import expr as e
 from ocsflake.mapping import paths
-from ocsflake.mapping.lists import each, relist
+from ocsflake.mapping.lists import each, fit, relist, singles
 from ocsflake.mapping.shred import shred_values
 from ocsflake.mapping.values import is_ip, json_text, scalar_text
 
@@ -278,12 +278,18 @@ def _coalesce(first: pa.Array, second: pa.Array) -> pa.Array:
         return second
     if pa.types.is_null(second.type):
         return first
-    if pa.types.is_list(first.type) and pa.types.is_list(second.type):
-        if pc.list_value_length(first).equals(pc.list_value_length(second)):
-            return relist(first, _coalesce(first.flatten(), second.flatten()))
-        return pc.if_else(first.is_valid(), first, second)
+    if pa.types.is_list(first.type) or pa.types.is_list(second.type):
+        first, second = _listed(first), _listed(second)
+        found = _coalesce(first.flatten(), fit(second, first))
+        found, other = _alike(found, second.flatten())
+        return pc.if_else(first.is_valid(), relist(first, found), relist(second, other))
     first, second = _alike(first, second)
     return pc.coalesce(first, second)
+
+
+def _listed(column: pa.Array) -> pa.Array:
+    """Return a column as lists: a value is a list of one."""
+    return column if pa.types.is_list(column.type) else singles(column)
 
 
 def _alike(first: pa.Array, second: pa.Array) -> tuple[pa.Array, pa.Array]:

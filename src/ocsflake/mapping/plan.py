@@ -36,11 +36,13 @@ class Field:
         path: The attribute path, lists of objects spelt ``resources[].uid``.
         attribute: The attribute of the target version.
         expression: What fills it.
+        needed: Whether no event is valid without it: OCSF requires it, and every object around it.
     """
 
     path: str
     attribute: Attribute
     expression: e.Expr
+    needed: bool
 
 
 @frozen(eq=False)
@@ -164,7 +166,7 @@ def _compile_event(
     if datetime and "time_dt" in everything.attributes and "datetime" in schema.profiles():
         applied |= {"datetime"}
     event_class = schema.event_class(bare.name, applied)
-    fields = tuple(Field(_spelt(event_class, path), event_class.attribute(path), x) for path, x in known.items())
+    fields = tuple(_field(event_class, path, x) for path, x in known.items())
     given = {line.path for line in fields}
     enums = tuple(_enums(newest, fields, given))
     twins = tuple(_twins(event_class, fields)) if "datetime" in applied else ()
@@ -198,10 +200,11 @@ def _compile_event(
     )
 
 
-def _spelt(event_class: EventClass, path: str) -> str:
-    """Return an attribute path with ``[]`` behind every list of objects."""
+def _field(event_class: EventClass, path: str, expression: e.Expr) -> Field:
+    """Return a line with ``[]`` behind every list of objects."""
     along = event_class.attributes_along(path)
-    return ".".join(a.name + ("[]" if a.is_array and a is not along[-1] else "") for a in along)
+    spelt = ".".join(a.name + ("[]" if a.is_array and a is not along[-1] else "") for a in along)
+    return Field(spelt, along[-1], expression, needed=all(a.requirement == "required" for a in along))
 
 
 def _enums(newest: EventClass, fields: tuple[Field, ...], given: set[str]) -> Iterator[EnumPlan]:

@@ -204,6 +204,8 @@ class _Splitter:
             self.records += _LIST.decode(value)
         elif start == b"{":
             self.envelope(value, depth + 1)
+        elif start == b'"' and (text := _TEXT.decode(value).encode()).lstrip()[:1] == b"{":
+            self.envelope(text, depth + 1)  # an SNS notification, LookupEvents: the record as text
         elif start != b"n":
             self.reject(data, f"{key} is {_kind(value)}, a list of records is due")
 

@@ -42,7 +42,8 @@ _IP_TEXT = re.compile(rf"{_IPV4}|{_IPV6}")
 _IP_PATTERN = rf"^(?:{_IPV4}|{_IPV6})$"
 
 _TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?\s*([Zz]|UTC|[+-]\d\d(?::?\d\d)?)?)?"
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?\s*([Zz]|UTC|[+-]\d\d(?::?\d\d)?)?)?",
+    re.ASCII,
 )
 _STRINGS = msgspec.json.Decoder(list[str])
 _ACCESS_LOG = re.compile(r"(\d{1,2})/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-]\d{4})")

@@ -14,11 +14,15 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ocsflake.mapping import EventMap, Fields, Mapper, apply, at, when
 from ocsflake.mappers._address import host, port
-from ocsflake.mappers.azure._shapes import COMMON, NULL_WORDS, RECORDS, member, prop, tenant_of
+from ocsflake.mappers.azure._shapes import NULL_WORDS, RECORDS, items, member, prop, tenant_of
+from ocsflake.mapping import EventMap, Fields, Mapper, apply, at, when
 
-CATEGORIES = {
+CATEGORY = {
+    "SignInLogs": "SignInLogs",
+    "NonInteractiveUserSignInLogs": "NonInteractiveUserSignInLogs",
+    "ServicePrincipalSignInLogs": "ServicePrincipalSignInLogs",
+    "ManagedIdentitySignInLogs": "ManagedIdentitySignInLogs",
     "SigninLogs": "SignInLogs",
     "AADNonInteractiveUserSignInLogs": "NonInteractiveUserSignInLogs",
     "AADServicePrincipalSignInLogs": "ServicePrincipalSignInLogs",
@@ -28,101 +32,161 @@ CATEGORIES = {
     "servicePrincipal": "ServicePrincipalSignInLogs",
     "managedIdentity": "ManagedIdentitySignInLogs",
 }
-LOGON_TYPES = {
+LOGON_TYPE = {
     "SignInLogs": "interactiveUser",
     "NonInteractiveUserSignInLogs": "nonInteractiveUser",
     "ServicePrincipalSignInLogs": "servicePrincipal",
     "ManagedIdentitySignInLogs": "managedIdentity",
 }
-WORKLOADS = {"ServicePrincipalSignInLogs": "ServicePrincipal", "ManagedIdentitySignInLogs": "ManagedIdentity"}
-OAUTH = ("oAuth2", "deviceCode", "ropc", "authenticationTransfer", "nativeAuth")
-FACTORS = {
+WORKLOAD = {"ServicePrincipalSignInLogs": "ServicePrincipal", "ManagedIdentitySignInLogs": "ManagedIdentity"}
+INTERACTIVE = dict.fromkeys(["true", "True"], "SignInLogs") | dict.fromkeys(
+    ["false", "False"], "NonInteractiveUserSignInLogs"
+)
+OAUTH = ["oAuth2", "deviceCode", "ropc", "authenticationTransfer", "nativeAuth"]
+FACTOR = {
+    "SMS": 1,
     "Text message": 1,
-    "Mobile app notification": 5,
+    "Phone call": 3,
+    "Phone call approval (Alternate phone)": 3,
+    "Phone call approval (Authentication phone)": 3,
+    "Phone call approval (Office phone)": 3,
     "Microsoft Authenticator (push notification)": 5,
-    "OATH verification code": 7,
-    "OATH software token": 7,
-    "Mobile app verification code": 7,
+    "Mobile app notification": 5,
     "OATH hardware token": 6,
+    "Mobile app verification code": 7,
+    "OATH software token": 7,
+    "OATH verification code": 7,
     "Temporary Access Pass": 7,
     "Email": 8,
     "Email OTP": 8,
-    "Phone call": 3,
-    "Phone call approval (Authentication phone)": 3,
-    "Phone call approval (Alternate phone)": 3,
-    "Phone call approval (Office phone)": 3,
     "FIDO2 security key": 10,
     "Passkey (FIDO2)": 10,
     "Passkey (Microsoft Authenticator)": 10,
     "Windows Hello for Business": 10,
-    "Password": 11,
-    "Password in the cloud": 11,
-    "Password (Azure AD)": 11,
-    "Password Hash Sync": 11,
     "Pass-through authentication": 11,
+    "Password": 11,
+    "Password Hash Sync": 11,
+    "Password in the cloud": 11,
 }
-OPERATING_SYSTEMS = {
-    "Windows": 100,
-    "Linux": 200,
-    "Android": 201,
-    "MacOs": 300,
-    "MacOS": 300,
-    "macOS": 300,
-    "Ios": 301,
-    "iOS": 301,
-    "IOS": 301,
-}
+SYSTEM = (
+    {"Windows": 100, "WindowsPhone": 101, "Windows Phone": 101, "Linux": 200, "Android": 201}
+    | dict.fromkeys(["MacOs", "MacOS", "macOS", "Mac OS"], 300)
+    | dict.fromkeys(["Ios", "iOS", "IOS"], 301)
+)
+NUMBER = r"^-?[0-9]{1,3}(?:\.[0-9]{1,20})?$"
 
 
 def lon_lat(longitude: pa.Array, latitude: pa.Array) -> pa.Array:
-    """Return pairs of longitude and latitude, in this order; null where one is missing."""
-    pairs = [
-        None if x is None or y is None else [float(x), float(y)]
-        for x, y in zip(longitude.to_pylist(), latitude.to_pylist(), strict=True)
+    """Return longitude and latitude as pairs; null where one of them is missing or no number."""
+    null = pa.scalar(None, pa.string())
+    pair = [
+        pc.if_else(pc.match_substring_regex(side, pattern=NUMBER), side, null).cast(pa.float64())
+        for side in (longitude, latitude)
     ]
-    return pa.array(pairs, pa.list_(pa.float64()))
+    both = pc.and_(pair[0].is_valid(), pair[1].is_valid())
+    sides = pa.concat_arrays([side.filter(both) for side in pair])
+    count = len(sides) // 2
+    flat = sides.take(pa.array([place for n in range(count) for place in (n, count + n)], pa.int32()))
+    ends = pc.cumulative_sum(pc.if_else(both, pa.scalar(2, pa.int32()), pa.scalar(0, pa.int32())))
+    return pa.ListArray.from_arrays(pa.concat_arrays([pa.array([0], pa.int32()), ends]), flat, mask=pc.invert(both))
 
 
-def first_of_list(texts: pa.Array) -> pa.Array:
-    """Return the first text of lists such as ``["a", "b"]``, given as JSON."""
-    return pc.struct_field(pc.extract_regex(texts, pattern=r'^\s*\[\s*"(?P<first>[^"\\]+)"'), "first")
-
-
-# How the row of the query calls the kind of sign-in: category, table, or Graph's list of event types.
 category = (
-    at("category", "Category")
-    .only_if(at("category", "Category").is_in(LOGON_TYPES))
-    .or_(
-        at("Type").lookup(CATEGORIES),
-        prop("signInEventTypes").extract(r'"([A-Za-z]+)"').lookup(CATEGORIES),
-        prop("isInteractive").lookup(
-            {"true": "SignInLogs", "True": "SignInLogs", "false": "NonInteractiveUserSignInLogs"}
-            | {"False": "NonInteractiveUserSignInLogs"}
-        ),
-    )
+    at("category", "Category", "Type")
+    .lookup(CATEGORY)
+    .or_(prop("signInEventTypes").extract(r'"([A-Za-z]+)"').lookup(CATEGORY), prop("isInteractive").lookup(INTERACTIVE))
 )
-workload = category.is_in(WORKLOADS) | (prop("userId").is_null() & ~prop("servicePrincipalId").is_null())
-resource = at("resourceId", "ResourceId").only_if(at("resourceId", "ResourceId").lower().extract("^(/)") == "/")
+workload = category.is_in(WORKLOAD) | (prop("userId").is_null() & ~prop("servicePrincipalId").is_null())
+resource = at("resourceId", "ResourceId")  # of Graph objects: what was signed in to
+tenant = at("tenantId", "AADTenantId").or_(tenant_of(resource), prop("resourceTenantId"), prop("homeTenantId"))
+identity = at("identity", "Identity")
 address = prop("ipAddress", "IPAddress", "callerIpAddress", "CallerIpAddress")
 code = member("status", "errorCode").text().or_(at("resultType", "ResultType").text())
-failed = code.or_("0") != "0"
 protocol = prop("authenticationProtocol")
 system = member("deviceDetail", "operatingSystem")
 longitude = member("location", "geoCoordinates.longitude", "LocationDetails").text()
 latitude = member("location", "geoCoordinates.latitude", "LocationDetails").text()
-methods = (
-    at("properties.authenticationDetails[].authenticationMethod")
-    .or_(at("AuthenticationDetails[].authenticationMethod"))
-    .or_(at("authenticationDetails[].authenticationMethod"))
-)
-app = prop("appId").or_(prop("appDisplayName"))
-# A row of a query that counts sign-ins (summarize ... by IPAddress) names its accounts in lists.
-accounts = apply(first_of_list, at("disabledAccountSet").or_(at("successfulAccountSigninSet")).text())
+methods = items("authenticationDetails", "authenticationMethod")
+policy = prop("conditionalAccessStatus")
 
-FIELDS: Fields = COMMON | {
-    "time": prop("createdDateTime", "CreatedDateTime", "time", "TimeGenerated", "timestamp"),
+FIELDS: Fields = {
+    "time": prop("createdDateTime", "", "time", "TimeGenerated", "timestamp"),
+    "metadata.logged_time": at("time", "TimeGenerated"),
+    "severity_id": 1,
+    "activity_id": 1,
+    # Interrupts (50140, 50074, 50076 ...) are failures of that attempt; risk says nothing about its outcome.
+    "status_id": when(code.is_null(), 0, when(code.is_in(["0", "Success", "success"]), 1, 2)),
+    "status_code": code,
+    "status_detail": member("status", "failureReason").or_(at("resultDescription", "ResultDescription")),
+    "message": member("status", "additionalDetails"),
+    "duration": at("durationMs", "DurationMs"),
+    "metadata.uid": prop("id"),
+    "metadata.correlation_uid": prop("correlationId"),
+    "metadata.tenant_uid": tenant,
+    "metadata.log_name": category,
+    "metadata.product.name": "Microsoft Entra ID",
+    "metadata.product.vendor_name": "Microsoft",
+    "metadata.product.version": at("operationVersion", "OperationVersion").text(),
+    "metadata.product.feature.name": category,
+    "cloud.provider": "Azure",
+    "cloud.account.uid": tenant,
+    "cloud.account.type": "Entra Tenant",
+    "cloud.account.type_id": 99,
+    "user.uid": prop("userId").or_(prop("servicePrincipalId")),
+    "user.name": prop("userPrincipalName").or_(
+        prop("servicePrincipalName"), at("disabledAccountSet[]"), at("successfulAccountSigninSet[]")
+    ),
+    "user.email_addr": prop("userPrincipalName"),
+    "user.full_name": prop("userDisplayName").or_(identity.only_if(identity.extract(r"^(\{)").is_null())),
+    "user.type": prop("userType").or_(category.lookup(WORKLOAD), when(workload, "ServicePrincipal", "User")),
+    "user.type_id": when(workload, 4, 1),
+    "user.credential_uid": prop("servicePrincipalCredentialKeyId"),
+    "service.uid": prop("appId"),
+    "service.name": prop("appDisplayName").or_(
+        at("applicationSet[]"), prop("appId"), prop("resourceDisplayName"), "Microsoft Entra ID"
+    ),
+    "dst_endpoint.uid": at("properties.resourceId", "ResourceIdentity").or_(
+        resource.only_if(resource.extract("^(/)").is_null())
+    ),
+    "dst_endpoint.svc_name": prop("resourceDisplayName"),
+    "src_endpoint.ip": host(address),
+    "src_endpoint.port": port(address),
+    "src_endpoint.uid": member("deviceDetail", "deviceId"),
+    "src_endpoint.name": member("deviceDetail", "displayName"),
+    "src_endpoint.os.name": system,
+    "src_endpoint.os.type_id": system.lookup_prefix(SYSTEM, default=99),
+    "src_endpoint.autonomous_system.number": prop("autonomousSystemNumber"),
+    "src_endpoint.location.city": member("location", "city", "LocationDetails"),
+    "src_endpoint.location.region": member("location", "state", "LocationDetails"),
+    "src_endpoint.location.country": member("location", "countryOrRegion", "LocationDetails"),
+    "src_endpoint.location.coordinates": apply(lon_lat, longitude, latitude),
+    "src_endpoint.location.long": longitude,
+    "src_endpoint.location.lat": latitude,
+    "http_request.user_agent": prop("userAgent"),
+    "session.uid": prop("sessionId").or_(prop("uniqueTokenIdentifier")),
+    "is_mfa": prop("authenticationRequirement").lookup(
+        {"multiFactorAuthentication": True, "singleFactorAuthentication": False}
+    ),
+    "auth_protocol_id": when(protocol.is_in(OAUTH), 6, protocol.lookup({"none": 0, "saml20": 5}, default=99)),
+    "auth_factors[].factor_type_id": methods.lookup(FACTOR, default=99),
+    "logon_type": category.lookup(LOGON_TYPE),
+    "logon_type_id": category.lookup(dict.fromkeys(LOGON_TYPE, 99)),
+    "risk_level_id": prop("riskLevelAggregated").lookup({"none": 0, "low": 1, "medium": 2, "high": 3}, default=99),
+    "risk_details": prop("riskDetail"),
+    "action_id": policy.lookup({"success": 1, "failure": 2, "notApplied": 3}, default=99),
+    "disposition_id": policy.lookup({"success": 1, "failure": 26, "notApplied": 16}, default=99),
+    # A query that counts the sign-ins of each address gives one row for many.
     "start_time": at("StartTime"),
     "end_time": at("EndTime"),
-    "activity_id": 1,
-    "severity_id": 1,
+    "count": at("disabledAccountLoginAttempts"),
 }
+
+MAPPER = Mapper(
+    "azure.signin",
+    title="Microsoft Entra ID sign-ins",
+    source_name="azure_signin",
+    parse=RECORDS,
+    null_words=NULL_WORDS,
+    events=[EventMap("authentication", fields=FIELDS)],
+    unmapped=(),
+)
