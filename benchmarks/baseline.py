@@ -22,11 +22,10 @@ from ocsflake.mappers.aws import cloudtrail as table
 from ocsflake.registry import mapper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 Event = dict[str, Any]
-Mapped = Callable[["Path"], "Iterator[tuple[str, Event]]"] if TYPE_CHECKING else object
 
 CAPTIONS = {
     "authentication": {1: "Logon", 99: "Other"},
@@ -37,13 +36,29 @@ CLASSES = {
     "authentication": (3, "Identity & Access Management", 3002, "Authentication"),
     "account_change": (3, "Identity & Access Management", 3001, "Account Change"),
     "api_activity": (6, "Application Activity", 6003, "API Activity"),
+    "network_activity": (4, "Network Activity", 4001, "Network Activity"),
 }
+_IDENTITY = (
+    *("type", "arn", "principalId", "userName", "accountId", "accessKeyId", "invokedBy"),
+    *("sessionContext.attributes.creationDate", "sessionContext.attributes.mfaAuthenticated"),
+    "sessionContext.sessionIssuer.arn",
+)
 READ = frozenset(
-    "eventTime eventID eventType eventVersion eventCategory awsRegion recipientAccountId eventName eventSource apiVersion "
-    "requestID requestParameters responseElements errorCode errorMessage sourceIPAddress vpcEndpointId userAgent "
-    "userIdentity.type userIdentity.arn userIdentity.principalId userIdentity.userName userIdentity.accountId "
-    "userIdentity.accessKeyId userIdentity.invokedBy userIdentity.sessionContext.attributes.creationDate "
-    "userIdentity.sessionContext.attributes.mfaAuthenticated userIdentity.sessionContext.sessionIssuer.arn".split()
+    [
+        *(
+            "eventTime",
+            "eventID",
+            "eventType",
+            "eventVersion",
+            "eventCategory",
+            "eventName",
+            "eventSource",
+            "awsRegion",
+        ),
+        *("recipientAccountId", "apiVersion", "requestID", "requestParameters", "responseElements", "errorCode"),
+        *("errorMessage", "sourceIPAddress", "vpcEndpointId", "userAgent"),
+        *(f"userIdentity.{name}" for name in _IDENTITY),
+    ]
 )
 READ_BY = {
     "authentication": READ | {"additionalEventData.MFAUsed", "additionalEventData.LoginTo"},
@@ -100,7 +115,7 @@ def _cloudtrail_event(record: Event, event_class: str) -> Event:
         "actor": {
             "user": {
                 "type": identity["type"],
-                "type_id": table.USER_TYPE.get(identity["type"], 99),
+                "type_id": table.USER_TYPE.get(str(identity["type"]), 99),
                 "uid": identity.get("arn"),
                 "uid_alt": identity.get("principalId"),
                 "name": user_name,
@@ -118,9 +133,10 @@ def _cloudtrail_event(record: Event, event_class: str) -> Event:
     if "user" in event:
         observed.append(("user.name", "User Name", 4, event["user"]["name"]))
     event["status"] = "Success" if event["status_id"] == 1 else "Failure"
-    event["activity_name"] = CAPTIONS[event_class][event["activity_id"]]
+    activity = CAPTIONS[event_class][event["activity_id"]]
+    event["activity_name"] = name if event["activity_id"] == 99 else activity
     event["type_uid"] = event["class_uid"] * 100 + event["activity_id"]
-    event["type_name"] = f"{event['class_name']}: {event['activity_name']}"
+    event["type_name"] = f"{event['class_name']}: {activity}"
     event["observables"] = _observables(observed)
     found: dict[str, str] = {}
     _leaves(record, "", READ_BY[event_class], found)
@@ -137,7 +153,7 @@ def _authentication(event: Event, record: Event) -> None:
     event["activity_id"] = table.SIGN_IN[record["eventName"]]
     if response.get("ConsoleLogin") == "Failure":
         event["status_id"] = 2
-    event["is_mfa"] = {"Yes": True, "No": False}.get(more.get("MFAUsed"))
+    event["is_mfa"] = {"Yes": True, "No": False}.get(more.get("MFAUsed") or "")
     event["user"] = {
         "uid": request.get("roleArn") or identity.get("arn"),
         "uid_alt": identity.get("principalId"),
@@ -172,7 +188,8 @@ def _api_activity(event: Event, record: Event) -> None:
     name = record["eventName"]
     event["activity_id"] = next((table.OPERATION[prefix] for prefix in PREFIXES if name.startswith(prefix)), 99)
     event["resources"] = [
-        {"uid": r.get("ARN"), "type": r.get("type"), "owner": _owner(r.get("accountId"))} for r in record.get("resources") or ()
+        {"uid": found.get("ARN"), "type": found.get("type"), "owner": _owner(found.get("accountId"))}
+        for found in record.get("resources") or ()
     ] or None
 
 
@@ -186,7 +203,7 @@ def _owner(account: str | None) -> Event | None:
 def _session(context: Event) -> Event | None:
     attributes = context.get("attributes") or {}
     created = None if "creationDate" not in attributes else _time(attributes["creationDate"])
-    mfa = {"true": True, "false": False}.get(attributes.get("mfaAuthenticated"))
+    mfa = {"true": True, "false": False}.get(attributes.get("mfaAuthenticated") or "")
     issuer = (context.get("sessionIssuer") or {}).get("arn")
     return _object(created_time=created, created_time_dt=_moment(created), is_mfa=mfa, issuer=issuer)
 
@@ -253,6 +270,7 @@ def _flow_event(row: dict[str, str | None]) -> Event:
         "dst_endpoint": _side(destination, row["dstport"], get("pkt-dst-aws-service"), place if there else {}),
         "connection_info": {
             "protocol_num": _number(row["protocol"]),
+            "protocol_name": _PROTOCOLS[row["protocol"]],
             "protocol_ver": version,
             "protocol_ver_id": 4 if version == "IPv4" or (source is not None and ":" not in source) else None,
             "tcp_flags": _number(get("tcp-flags")),
@@ -269,9 +287,14 @@ def _flow_event(row: dict[str, str | None]) -> Event:
     }
 
 
-_ACTIONS = {"ACCEPT": (6, "Traffic", 1, "Allowed"), "REJECT": (5, "Refuse", 2, "Denied"), None: (0, "Unknown", 0, "Unknown")}
+_ACTIONS = {
+    "ACCEPT": (6, "Traffic", 1, "Allowed"),
+    "REJECT": (5, "Refuse", 2, "Denied"),
+    None: (0, "Unknown", 0, "Unknown"),
+}
 _DISPOSITIONS = {0: "Unknown", 1: "Allowed", 2: "Blocked"}
 _DIRECTIONS = {"ingress": (1, "Inbound"), "egress": (2, "Outbound"), None: (0, "Unknown")}
+_PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", None: None}
 _BOUNDARIES = {"8": (11, "Internet Gateway"), None: (None, None)}
 
 
@@ -284,7 +307,12 @@ def _number(text: str | None) -> int | None:
 
 
 def _base(event_class: str, time: int) -> Event:
-    category, category_name, uid, caption = CLASSES.get(event_class) or (4, "Network Activity", 4001, "Network Activity")
+    category, category_name, uid, caption = CLASSES.get(event_class) or (
+        4,
+        "Network Activity",
+        4001,
+        "Network Activity",
+    )
     return {
         "time": time,
         "time_dt": _moment(time),
@@ -353,7 +381,7 @@ def write(log_type: str, files: list[Path], root: Path) -> int:
         for partition, events in rows.items():
             partitions[partition].append(pa.Table.from_pylist(events, schema=schemas[partition[0]]))
     count = 0
-    for (event_class, account, day), tables in partitions.items():
+    for (_, account, day), tables in partitions.items():
         events = pa.concat_tables(tables)
         events = events.take(pc.sort_indices(events, [("time", "ascending")]))
         uid = events["class_uid"][0].as_py()

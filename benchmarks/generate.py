@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-2")
 FIRST_DAY = datetime(2026, 3, 1, tzinfo=UTC)
-V2 = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
+V2 = (
+    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
+)
 V5 = (
     f"{V2} vpc-id subnet-id instance-id tcp-flags type pkt-srcaddr pkt-dstaddr region az-id sublocation-type "
     "sublocation-id pkt-src-aws-service pkt-dst-aws-service flow-direction traffic-path"
@@ -51,15 +53,18 @@ class Account:
     def __init__(self, rng: random.Random, number: int) -> None:
         self.id = f"{111_122_220_000 + number * 7:012d}"
         self.users = [f"{name}.{rng.choice('abcdefgh')}" for name in ("ana", "bram", "chidi", "dana", "emre", "farah")]
-        self.roles = [f"{self.id[-4:]}-{name}" for name in ("deploy", "node", "etl", "audit", "lambda-orders", "backup")]
+        self.roles = [
+            f"{self.id[-4:]}-{name}" for name in ("deploy", "node", "etl", "audit", "lambda-orders", "backup")
+        ]
         self.role_ids = [f"AROA{_some(rng, _UPPER, 17)}" for _ in self.roles]
         self.user_ids = [f"AIDA{_some(rng, _UPPER, 17)}" for _ in self.users]
         self.instances = [f"i-{rng.getrandbits(68):017x}" for _ in range(40)]
         self.buckets = [f"{name}-{self.id}" for name in ("data-lake", "artifacts", "access-logs", "media")]
         self.keys = [str(UUID(int=rng.getrandbits(128), version=4)) for _ in range(5)]
-        self.addresses = [f"{rng.randint(3, 54)}.{rng.randint(0, 255)}.{rng.randint(0, 255)}.{rng.randint(1, 254)}" for _ in range(25)]
+        self.addresses = [_address(rng) for _ in range(25)]
         self.interfaces = [f"eni-{rng.getrandbits(68):017x}" for _ in range(12)]
-        self.vpc, self.subnets = f"vpc-{rng.getrandbits(68):017x}", [f"subnet-{rng.getrandbits(68):017x}" for _ in range(4)]
+        self.vpc = f"vpc-{rng.getrandbits(68):017x}"
+        self.subnets = [f"subnet-{rng.getrandbits(68):017x}" for _ in range(4)]
 
 
 def cloudtrail(folder: Path, events: int, per_file: int, *, seed: int = 7, accounts: int = 20, days: int = 2) -> int:
@@ -97,7 +102,7 @@ def vpc_flow(folder: Path, lines: int, per_file: int, *, version: int = 2, seed:
         rows = [flow(rng, owner, region, int(start.timestamp()), version) for _ in range(count)]
         text = "\n".join([V2 if version == 2 else V5, *rows, ""]).encode()
         size += len(text)
-        name = f"{owner.id}_vpcflowlogs_{region}_fl-{rng.getrandbits(68):017x}_{start:%Y%m%dT%H%MZ}_{rng.getrandbits(32):08x}"
+        name = f"{owner.id}_vpcflowlogs_{region}_fl-{rng.getrandbits(68):017x}_{start:%Y%m%dT%H%MZ}_{number:08x}"
         path = folder / "AWSLogs" / owner.id / "vpcflowlogs" / region / f"{start:%Y/%m/%d}" / f"{name}.log.gz"
         _save(path, text)
     return size
@@ -106,6 +111,10 @@ def vpc_flow(folder: Path, lines: int, per_file: int, *, version: int = 2, seed:
 def _save(path: Path, text: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(gzip.compress(text, 6, mtime=0))
+
+
+def _address(rng: random.Random) -> str:
+    return f"{rng.randint(3, 220)}.{rng.randint(0, 255)}.{rng.randint(0, 255)}.{rng.randint(1, 254)}"
 
 
 def _some(rng: random.Random, letters: str, count: int) -> str:
@@ -236,7 +245,7 @@ def _kms(rng: random.Random, owner: Account, region: str) -> Kind:
     return "kms", name, True, {"requestParameters": request, "resources": resources}
 
 
-def _assume_role(rng: random.Random, owner: Account, region: str) -> Kind:
+def _assume_role(rng: random.Random, owner: Account, _region: str) -> Kind:
     place = rng.randrange(len(owner.roles))
     session = rng.choice(owner.instances)
     arn = f"arn:aws:iam::{owner.id}:role/{owner.roles[place]}"
@@ -258,11 +267,12 @@ def _assume_role(rng: random.Random, owner: Account, region: str) -> Kind:
         "sharedEventID": _uuid(rng),
     }
     if rng.random() < 0.7:
-        more["userIdentity"] = {"type": "AWSService", "invokedBy": rng.choice(["ec2.amazonaws.com", "lambda.amazonaws.com"])}
+        service = rng.choice(["ec2.amazonaws.com", "lambda.amazonaws.com"])
+        more["userIdentity"] = {"type": "AWSService", "invokedBy": service}
     return "sts", "AssumeRole", True, more
 
 
-def _describe(rng: random.Random, owner: Account, region: str) -> Kind:
+def _describe(rng: random.Random, owner: Account, _region: str) -> Kind:
     name = rng.choice(["DescribeInstances", "DescribeVolumes", "DescribeNetworkInterfaces", "DescribeSecurityGroups"])
     items = [{"instanceId": instance} for instance in rng.sample(owner.instances, rng.randint(1, 4))]
     request = {
@@ -306,35 +316,44 @@ def _run_instances(rng: random.Random, owner: Account, region: str) -> Kind:
 
 
 def _other(rng: random.Random, owner: Account, region: str) -> Kind:
-    service, name, read_only, request = rng.choice(
-        [
-            ("dynamodb", "DescribeTable", True, {"tableName": "orders"}),
-            ("logs", "CreateLogStream", False, {"logGroupName": "/aws/lambda/orders", "logStreamName": f"2026/03/01/{_uuid(rng)}"}),
-            ("ssm", "UpdateInstanceInformation", False, {"instanceId": rng.choice(owner.instances), "agentVersion": "3.2.2303.0",
-                                                          "platformName": "Amazon Linux", "iPAddress": "10.0.12.7"}),
-            ("secretsmanager", "GetSecretValue", True, {"secretId": f"arn:aws:secretsmanager:{region}:{owner.id}:secret:db-x1"}),
-            ("lambda", "Invoke", False, {"functionName": f"arn:aws:lambda:{region}:{owner.id}:function:orders"}),
-            ("monitoring", "DescribeAlarms", True, {"alarmNamePrefix": "TargetTracking", "maxRecords": 100}),
-        ]
-    )  # fmt: skip
+    agent = {"agentVersion": "3.2.2303.0", "platformName": "Amazon Linux", "iPAddress": "10.0.12.7"}
+    stream = {"logGroupName": "/aws/lambda/orders", "logStreamName": f"2026/03/01/{_uuid(rng)}"}
+    calls: list[tuple[str, str, bool, dict[str, Any]]] = [
+        ("dynamodb", "DescribeTable", True, {"tableName": "orders"}),
+        ("logs", "CreateLogStream", False, stream),
+        ("ssm", "UpdateInstanceInformation", False, {"instanceId": rng.choice(owner.instances), **agent}),
+        ("secretsmanager", "GetSecretValue", True, {"secretId": f"arn:aws:secretsmanager:{region}:{owner.id}:db"}),
+        ("lambda", "Invoke", False, {"functionName": f"arn:aws:lambda:{region}:{owner.id}:function:orders"}),
+        ("monitoring", "DescribeAlarms", True, {"alarmNamePrefix": "TargetTracking", "maxRecords": 100}),
+    ]
+    service, name, read_only, request = rng.choice(calls)
     return service, name, read_only, {"requestParameters": request}
 
 
-def _iam(rng: random.Random, owner: Account, region: str) -> Kind:
+def _iam(rng: random.Random, owner: Account, _region: str) -> Kind:
     user = rng.choice(owner.users)
     if rng.random() < 0.5:
         request = {"policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess", "userName": user}
         return "iam", "AttachUserPolicy", False, {"requestParameters": request}
-    created = {"user": {"path": "/", "userName": user, "userId": rng.choice(owner.user_ids),
-                        "arn": f"arn:aws:iam::{owner.id}:user/{user}", "createDate": "Mar 1, 2026, 9:00:00 AM"}}  # fmt: skip
-    request = {"userName": user, "tags": [{"key": "team", "value": "data"}]}
-    return "iam", "CreateUser", False, {"requestParameters": request, "responseElements": created}
+    made = {
+        "path": "/",
+        "userName": user,
+        "userId": rng.choice(owner.user_ids),
+        "arn": f"arn:aws:iam::{owner.id}:user/{user}",
+        "createDate": "Mar 1, 2026, 9:00:00 AM",
+    }
+    given = {"userName": user, "tags": [{"key": "team", "value": "data"}]}
+    return "iam", "CreateUser", False, {"requestParameters": given, "responseElements": {"user": made}}
 
 
-def _sign_in(rng: random.Random, owner: Account, region: str) -> Kind:
+def _sign_in(rng: random.Random, _owner: Account, _region: str) -> Kind:
     more = {
         "responseElements": {"ConsoleLogin": rng.choice(["Success", "Success", "Success", "Failure"])},
-        "additionalEventData": {"LoginTo": "https://console.aws.amazon.com/console/home", "MobileVersion": "No", "MFAUsed": "Yes"},
+        "additionalEventData": {
+            "LoginTo": "https://console.aws.amazon.com/console/home",
+            "MobileVersion": "No",
+            "MFAUsed": "Yes",
+        },
         "eventType": "AwsConsoleSignIn",
     }
     return "signin", "ConsoleLogin", False, more
@@ -353,7 +372,7 @@ def _uuid(rng: random.Random) -> str:
 def flow(rng: random.Random, owner: Account, region: str, start: int, version: int) -> str:
     """Return one line of a flow log."""
     inside = f"10.0.{rng.randrange(4)}.{rng.randrange(1, 255)}"
-    outside = f"{rng.randint(3, 220)}.{rng.randint(0, 255)}.{rng.randint(0, 255)}.{rng.randint(1, 254)}"
+    outside = _address(rng)
     ingress = rng.random() < 0.5
     source, destination = (outside, inside) if ingress else (inside, outside)
     interface = rng.choice(owner.interfaces)
@@ -373,7 +392,7 @@ def flow(rng: random.Random, owner: Account, region: str, start: int, version: i
         )
         service = rng.choices(("-", "S3", "AMAZON", "EC2"), (70, 12, 10, 8))[0]
         rest = (
-            f"{owner.vpc} {rng.choice(owner.subnets)} {rng.choice(owner.instances)} {rng.choice((2, 3, 18, 19, 0))} IPv4 "
+            f"{owner.vpc} {rng.choice(owner.subnets)} {rng.choice(owner.instances)} {rng.choice((2, 18, 19, 0))} IPv4 "
             f"{source} {destination} {region} use1-az{rng.randint(1, 3)} - - "
             f"{service if ingress else '-'} {'-' if ingress else service} {'ingress -' if ingress else 'egress 8'}"
         )

@@ -1,6 +1,6 @@
 """Measure the most memory that a run takes: once on some logs, once on ten times as many, and on mixed partitions.
 
-    python benchmarks/memory.py [--events 100000]
+    python benchmarks/memory.py [--events 150000]
 
 Each run is a process of its own, and the figure is its largest resident set. Exits with 1 if one is over its limit, or
 if ten times the input takes a tenth more.
@@ -28,7 +28,8 @@ _RUN = """
 import sys, ocsflake
 from ocsflake.checkpoints import MemoryCheckpoints
 log_type, logs, lake = sys.argv[1:]
-report = ocsflake.run(ocsflake.source("files", log_type=log_type, uri=logs), ocsflake.Lake(lake), checkpoints=MemoryCheckpoints())
+source = ocsflake.source("files", log_type=log_type, uri=logs)
+report = ocsflake.run(source, ocsflake.Lake(lake), checkpoints=MemoryCheckpoints())
 print(report.counts.written, len(report.objects))
 """
 
@@ -36,7 +37,8 @@ print(report.counts.written, len(report.objects))
 def peak(log_type: str, logs: Path, root: Path) -> tuple[int, int, int]:
     """Run `logs` into a lake in another process; return its peak in MB, the events and the objects."""
     lake = Path(tempfile.mkdtemp(dir=root))
-    with subprocess.Popen([sys.executable, "-c", _RUN, log_type, logs, lake], stdout=subprocess.PIPE, text=True) as child:
+    command = [sys.executable, "-c", _RUN, log_type, str(logs), str(lake)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         printed = child.stdout.read()
         _, status, usage = os.wait4(child.pid, 0)
@@ -52,7 +54,8 @@ def show(name: str, found: tuple[int, int, int], limit: int) -> bool:
     """Print one line; return whether the limit is held."""
     megabytes, events, objects = found
     held = megabytes <= limit
-    print(f"{name:34}{events:>12,}{objects:>9,}{megabytes:>8} MB{'' if held else f', MISSED: at most {limit} MB'}", flush=True)
+    verdict = "" if held else f", MISSED: at most {limit} MB"
+    print(f"{name:34}{events:>12,}{objects:>9,}{megabytes:>8} MB{verdict}", flush=True)
     return held
 
 
@@ -85,7 +88,9 @@ def mixed(folder: Path, lines: int, accounts: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=100_000, help="CloudTrail events; four times as many flow log lines")
+    parser.add_argument(
+        "--events", type=int, default=150_000, help="CloudTrail events; 4 times as many lines of flow logs"
+    )
     given = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="ocsflake-benchmark-"))
     try:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pytest
+from hypothesis import settings
 
-if TYPE_CHECKING:
-    import pytest
+pytest.register_assert_rewrite("ocsflake.testing.suites")
+pytest_plugins = ["ocsflake.testing.fixtures"]
+
+settings.register_profile("fixed", deadline=None, derandomize=True)  # the same examples in every run
+settings.register_profile("search", deadline=None)  # pytest --hypothesis-profile=search looks for new ones
+settings.load_profile("fixed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -23,8 +23,8 @@ LAYERS = [
     {"mappers", "sources", "security_lake", "lake", "checkpoints", "rejects"},
     {"mapping"},
     {"ocsf"},
-    {"report", "samples", "times"},
-    {"model"},
+    {"aws", "report", "samples", "times"},
+    {"model", "retry"},
     {"errors"},
 ]
 """Parts from the top to the bottom; a part imports from the layers below its own."""

@@ -96,7 +96,7 @@ class TestMapper:
         kind, message = site.run("registry.mapper('acme.audits')")
 
         assert kind == "NotRegisteredError"
-        assert message.startswith("no mapper 'acme.audits' is installed; did you mean 'acme.audit'? installed are ")
+        assert message.startswith("no mapper 'acme.audits' is installed; did you mean 'acme.audit'")
         assert "'acme.audit'" in message.partition("installed are")[2]
 
     def test_nothing_near(self, site: Site) -> None:

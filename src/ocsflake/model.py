@@ -21,6 +21,7 @@ __all__ = [
     "Acknowledges",
     "CheckpointStore",
     "Commit",
+    "CustomSource",
     "EventBatch",
     "Mapped",
     "ObjectWritten",
@@ -107,6 +108,28 @@ class Mapped:
     mapped: int
     skipped: Mapping[str, int] = field(factory=dict)
     unknown: Mapping[str, int] = field(factory=dict)
+
+
+@frozen
+class CustomSource:
+    """A custom source of a lake: events of one class, below one prefix.
+
+    Attributes:
+        name: Such as ``aws_cloudtrail_6003``.
+        event_class: The OCSF name of its class, ``""`` if its name does not tell.
+        location: The prefix of its keys below the root of the lake, ending in ``/``; or the ``s3://`` URI that Security
+            Lake gave.
+        regions: The lake Regions that it has objects in, as far as they were looked for.
+        version: The version that it was registered with, ``""`` if with none.
+        role_arn: The role that may put its objects, ``""`` if the lake's own credentials may.
+    """
+
+    name: str
+    event_class: str
+    location: str
+    regions: tuple[str, ...] = ()
+    version: str = field(default="", kw_only=True)
+    role_arn: str = field(default="", kw_only=True)
 
 
 @frozen

@@ -15,6 +15,7 @@ commit again, onto the same names. The checkpoint is swapped only if nobody else
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import Counter
 from contextlib import ExitStack, nullcontext
@@ -29,15 +30,14 @@ from ocsflake import registry
 from ocsflake.checkpoints import FileCheckpoints, MemoryCheckpoints
 from ocsflake.errors import ConfigError, LakeError, RejectedRecordsError, SourceError
 from ocsflake.events import Events, Gathered
-from ocsflake.model import Acknowledges, EventBatch, Split
+from ocsflake.model import Acknowledges, Split
 from ocsflake.ocsf import DEFAULT_VERSION
 from ocsflake.rejects import RejectsFile
 from ocsflake.report import Counts, Failure, RunReport, SourceReport
 from ocsflake.seen import Seen
-from ocsflake.times import moment
+from ocsflake.times import Window, window, within
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
@@ -73,14 +73,6 @@ class Progress:
 
 
 @frozen
-class _Window:
-    """Milliseconds since 1970 that events must lie in; ``None`` for no bound."""
-
-    since: int | None = None
-    until: int | None = None
-
-
-@frozen
 class _Job:
     """What stays the same for all commits of one source."""
 
@@ -89,7 +81,7 @@ class _Job:
     lake: Sink
     checkpoints: CheckpointStore
     rejects: Path | None
-    window: _Window
+    window: Window
 
 
 @frozen
@@ -142,11 +134,12 @@ def run(
         CheckpointConflictError: If another run of the same source was faster; nothing is doubled.
     """
     sources = _sources(source_or_sources)
+    stop = stop or threading.Event()
     now = datetime.now(UTC)
-    window = _Window(_milliseconds(moment(since, now)), _milliseconds(moment(until, now)))
+    between = window(since, until, now)
     store = _store(checkpoints, lake)
-    folder = None if rejects is None else Path(rejects)
-    jobs = [_Job(s, registry.mapper(s.log_type), lake, store, folder, window) for s in sources]
+    folder = None if rejects is None else Path(rejects).absolute()
+    jobs = [_Job(s, registry.mapper(s.log_type), lake, store, folder, between) for s in sources]
     started = time.monotonic()
     total = _Total(jobs, progress)
     while True:
@@ -155,10 +148,10 @@ def run(
             for outcome in _new(job, commit_bytes, stop):
                 total.add(place, outcome)
                 done += outcome.report.splits
-        if not follow or (stop is not None and stop.is_set()):
+        if not follow or stop.is_set():
             return total.report(time.monotonic() - started)
         if not done:
-            _wait(stop)
+            stop.wait(_POLL_SECONDS)
 
 
 def read(
@@ -180,12 +173,12 @@ def read(
         SourceError: If a source cannot be read.
     """
     now = datetime.now(UTC)
-    window = _Window(_milliseconds(moment(since, now)), _milliseconds(moment(until, now)))
+    between = window(since, until, now)
     gathered = Gathered()
     for source in sources:
         splits = list(source.plan(None, now))
         for mapped in registry.mapper(source.log_type).map_batches(_raws(source, splits), ocsf_version, rows=_ROWS):
-            gathered.add([_within(batch, window) for batch in mapped.batches], mapped.rejects)
+            gathered.add([within(batch, between) for batch in mapped.batches], mapped.rejects)
     return gathered.events()
 
 
@@ -248,48 +241,66 @@ class _Total:
         return RunReport(tuple(self.reports), tuple(self.objects), _datetime(earliest), _datetime(latest), seconds)
 
 
-def _new(job: _Job, commit_bytes: int, stop: threading.Event | None) -> Iterator[_Outcome]:
+def _new(job: _Job, commit_bytes: int, stop: threading.Event) -> Iterator[_Outcome]:
     """Commit all that is new in one source, an interrupted commit first."""
     name = job.source.name
     doc, revision = job.checkpoints.load(name)
     doc = _checked(doc, name)
     if doc.get("intent"):
         splits, job_then = _intended(doc["intent"], job)
-        doc, revision, outcome = _commit(job_then, splits, doc, revision, again=True)
+        doc, revision, outcome = _commit(job_then, splits, doc, revision)
         yield outcome
     for splits in _groups(job.source.plan(doc.get("state"), datetime.now(UTC)), commit_bytes):
-        if stop is not None and stop.is_set():
+        if stop.is_set():
             return
         doc, revision, outcome = _commit(job, splits, doc, revision)
         yield outcome
 
 
 def _commit(
-    job: _Job, splits: Sequence[Split], doc: Mapping[str, Any], revision: str | None, *, again: bool = False
+    job: _Job, splits: Sequence[Split], doc: Mapping[str, Any], revision: str | None
 ) -> tuple[dict[str, Any], str | None, _Outcome]:
     """Take splits through the steps; return the checkpoint as it now is, its revision, and what was done."""
-    failures: tuple[Failure, ...] = ()
+    failures: list[Failure] = []
     while splits:
         try:
             saved, revision, outcome = _attempt(job, splits, doc, revision)
         except SourceError as error:
-            if again:
-                raise _unrepeatable(error) from error
-            if error.split is None:
+            ids = [split.id for split in splits]
+            if doc.get("intent"):
+                raise _unrepeatable(job.source, str(error), error.split) from error
+            if error.split not in ids:
                 raise
-            failures += (Failure(error.split, str(error)),)
-            splits = [split for split in splits if split.id != error.split]
+            failures.append(Failure(error.split, str(error)))
+            place = ids.index(error.split)
+            splits = [*splits[:place], *_readable(job.source, splits[place + 1 :], failures)]
         else:
-            return saved, revision, evolve(outcome, report=evolve(outcome.report, failures=failures))
-    return dict(doc), revision, _Outcome(SourceReport(job.source.name, job.source.log_type, failures=failures))
+            if isinstance(job.source, Acknowledges):
+                job.source.acknowledge(splits)
+            return saved, revision, evolve(outcome, report=evolve(outcome.report, failures=tuple(failures)))
+    report = SourceReport(job.source.name, job.source.log_type, failures=tuple(failures))
+    return dict(doc), revision, _Outcome(report)
 
 
-def _unrepeatable(error: SourceError) -> SourceError:
+def _readable(source: Source, splits: Sequence[Split], failures: list[Failure]) -> Iterator[Split]:
+    """Yield the splits that can be read, so that many broken ones cost one more reading, and not one each."""
+    for split in splits:
+        try:
+            for _ in source.read(split):
+                pass
+        except SourceError as error:
+            failures.append(Failure(split.id, str(error)))
+        else:
+            yield split
+
+
+def _unrepeatable(source: Source, problem: str, split: str | None = None) -> SourceError:
     return SourceError(
-        f"{error}; an earlier run was interrupted while it published this split, so it must be read again just as it "
-        "was: put it back and run again",
-        source=error.source,
-        split=error.split,
+        f"{source.name}: an earlier run was interrupted while it published, some of its events may be in the lake "
+        f"already, and so its records must be read again just as they were; but {problem}. Put back what it read and "
+        "run again",
+        source=source.name,
+        split=split,
     )
 
 
@@ -306,7 +317,9 @@ def _attempt(
         )
         seen = Seen(doc)
         report, span = _fill(job, splits, commit, rejected, seen)
-        intent = {"splits": [[s.id, dict(s.detail), s.bytes] for s in splits], **_settings(job)}
+        intent = _intent(job, splits, report.counts, rejected)
+        if doc.get("intent"):
+            _check_same(source, doc["intent"], intent)
         revision = store.save(source.name, {**doc, "format": 1, "intent": intent}, revision)
         objects = commit.publish()
         if rejected is not None:
@@ -318,8 +331,6 @@ def _attempt(
         state = source.advance(doc.get("state"), splits)
         saved = {"format": 1, "state": dict(state), "intent": None, "seen": seen.after(source, state, splits)}
         revision = store.save(source.name, saved, revision)
-    if isinstance(source, Acknowledges):
-        source.acknowledge(splits)
     done = evolve(report, counts=counts, splits=len(splits))
     return saved, revision, _Outcome(done, objects, span, sum(split.bytes or 0 for split in splits))
 
@@ -342,7 +353,7 @@ def _fill(
                 raise RejectedRecordsError(_nowhere(job.source, mapped.rejects))
             rejected.write(mapped.rejects)
         for batch in mapped.batches:
-            kept = _within(batch, job.window)
+            kept = within(batch, job.window)
             counts = evolve(counts, filtered=counts.filtered + batch.events.num_rows - kept.events.num_rows)
             if kept.events.num_rows:
                 spans.append(_span(kept.events))
@@ -377,22 +388,36 @@ def _commit_id(source: str, splits: Sequence[Split]) -> str:
     return blake2b(names.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
-def _settings(job: _Job) -> dict[str, Any]:
-    """Return what decides, besides the splits, which objects a commit writes."""
-    lake = {name: getattr(job.lake, name, None) for name in ("ocsf_version", "region", "naming")}
-    return {"lake": lake, "since": job.window.since, "until": job.window.until}
+def _intent(job: _Job, splits: Sequence[Split], counts: Counts, rejected: RejectsFile | None) -> dict[str, Any]:
+    """Return what a commit must be repeated from, and what decides where it writes."""
+    places = {name: getattr(job.lake, name, None) for name in ("root", "region", "naming", "ocsf_version")}
+    places["rejects"] = job.rejects if rejected is not None and rejected.rows else None
+    return {
+        "splits": [[split.id, dict(split.detail), split.bytes] for split in splits],
+        "records": counts.records,
+        "since": job.window.since,
+        "until": job.window.until,
+        "places": {name: None if place is None else str(place) for name, place in places.items()},
+    }
 
 
 def _intended(intent: Mapping[str, Any], job: _Job) -> tuple[list[Split], _Job]:
     """Return the splits and the job of an interrupted commit."""
     splits = [Split(name, detail, size) for name, detail, size in intent["splits"]]
-    now = _settings(job)["lake"]
-    if intent["lake"] != now:
+    return splits, evolve(job, window=Window(intent["since"], intent["until"]))
+
+
+def _check_same(source: Source, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise unless an interrupted commit is repeated from as many records, and to the same places."""
+    changed = [name for name in now["places"] if now["places"][name] != then["places"][name]]
+    if changed:
+        words = ", ".join(f"{name} was {then['places'][name]!r} and is {now['places'][name]!r}" for name in changed)
         raise ConfigError(
-            f"{job.source.name}: a commit was interrupted that writes with {intent['lake']}, and this run writes with "
-            f"{now}: run once more with the old settings to finish it"
+            f"{source.name}: an earlier run was interrupted while it published, and this one writes elsewhere: "
+            f"{words}. Run once more with the old settings to finish it"
         )
-    return splits, evolve(job, window=_Window(intent["since"], intent["until"]))
+    if now["records"] != then["records"]:
+        raise _unrepeatable(source, f"there were {then['records']:,} of them, and now there are {now['records']:,}")
 
 
 def _checked(doc: Mapping[str, Any] | None, name: str) -> dict[str, Any]:
@@ -429,21 +454,6 @@ def _nowhere(source: Source, rejects: pa.RecordBatch) -> str:
     )
 
 
-def _within(batch: EventBatch, window: _Window) -> EventBatch:
-    """Return the events within a window of time."""
-    import pyarrow.compute as pc
-
-    if window.since is None and window.until is None:
-        return batch
-    times = batch.events["time"]
-    kept = times.is_valid()
-    if window.since is not None:
-        kept = pc.and_(kept, pc.greater_equal(times, window.since))
-    if window.until is not None:
-        kept = pc.and_(kept, pc.less(times, window.until))
-    return evolve(batch, events=batch.events.filter(kept))
-
-
 def _span(events: pa.RecordBatch) -> tuple[int, int]:
     import pyarrow.compute as pc
 
@@ -463,19 +473,10 @@ def _sources(given: Source | Iterable[Source]) -> list[Source]:
 def _store(given: CheckpointStore | str | os.PathLike[str] | None, lake: Sink) -> CheckpointStore:
     if given is None:
         root = getattr(lake, "root", None)
-        return MemoryCheckpoints() if root is None else FileCheckpoints(Path(root) / ".ocsflake" / "checkpoints.db")
+        if not isinstance(root, Path):
+            return MemoryCheckpoints()
+        return FileCheckpoints(root / ".ocsflake" / "checkpoints.db")
     return FileCheckpoints(given) if isinstance(given, str | os.PathLike) else given
-
-
-def _wait(stop: threading.Event | None) -> None:
-    if stop is None:
-        time.sleep(_POLL_SECONDS)
-    else:
-        stop.wait(_POLL_SECONDS)
-
-
-def _milliseconds(when: datetime | None) -> int | None:
-    return None if when is None else int(when.timestamp() * 1000)
 
 
 def _datetime(milliseconds: int | None) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,13 +40,21 @@ class RejectedRecords:
         return f"rejects:{self.log_type}:{self.folder}"
 
     def plan(self, state: State | None, now: datetime) -> Iterator[Split]:  # noqa: ARG002
-        """Yield the files that are there."""
+        """Yield the files that are there.
+
+        Raises:
+            SourceError: If one of them cannot be read.
+        """
         done = set((state or {}).get("done", ()))
         for file in sorted(self.folder.glob("*.jsonl")):
-            mark = blake2b(file.read_bytes(), digest_size=16).hexdigest()
-            split = Split(f"{file.name}:{mark}", {"file": file.name}, file.stat().st_size)
+            try:
+                with file.open("rb") as opened:
+                    mark = hashlib.file_digest(opened, "blake2b").hexdigest()[:32]
+                    split = Split(f"{file.name}:{mark}", {"file": file.name}, opened.tell())
+            except OSError as error:
+                raise SourceError(f"{file} cannot be read: {error.strerror}", source=self.name) from error
             if split.id in done:
-                file.unlink()  # a crash came between the checkpoint and the removal
+                file.unlink(missing_ok=True)  # a crash came between the checkpoint and the removal
             else:
                 yield split
 

@@ -1,16 +1,36 @@
-"""Moments as people give them: ``7d``, ``2026-11-01``, a datetime."""
+"""Moments as people give them: ``7d``, ``2026-11-01``, a datetime; and the events between two of them."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
 
 from ocsflake.errors import ConfigError
 
-__all__ = ["moment"]
+if TYPE_CHECKING:
+    from ocsflake.model import EventBatch
+
+__all__ = ["Window", "moment", "window", "within"]
 
 _AGO = re.compile(r"(\d{1,6})\s*(s|m|h|d|w)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@frozen
+class Window:
+    """What events must lie in.
+
+    Attributes:
+        since: The first millisecond since 1970 that is in it, ``None`` for no bound.
+        until: The first one after it.
+    """
+
+    since: int | None = None
+    until: int | None = None
 
 
 def moment(value: str | datetime | None, now: datetime) -> datetime | None:
@@ -26,13 +46,46 @@ def moment(value: str | datetime | None, now: datetime) -> datetime | None:
     """
     if value is None:
         return None
-    if isinstance(value, str):
-        if match := _AGO.fullmatch(value.strip()):
-            return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            raise ConfigError(
-                f"{value!r} is no time: give an age such as 7d, 12h or 30m, or a date such as 2026-11-01T06:00Z"
-            ) from None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        if isinstance(value, str):
+            if match := _AGO.fullmatch(value.strip()):
+                return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
+            found = datetime.fromisoformat(value.strip())
+        else:
+            found = value
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        advice = "give an age such as 7d, 12h or 30m, or a date such as 2026-11-01T06:00Z"
+        raise ConfigError(f"{str(value)!r} is no time: {advice}") from None
+
+
+def window(since: str | datetime | None, until: str | datetime | None, now: datetime) -> Window:
+    """Return what lies from one moment on and before another; see `moment`.
+
+    Raises:
+        ConfigError: If a text is no time, or nothing lies between the two.
+    """
+    first, last = moment(since, now), moment(until, now)
+    if first is not None and last is not None and first >= last:
+        raise ConfigError(f"since ({first:%Y-%m-%d %H:%M:%S} UTC) is not before until ({last:%Y-%m-%d %H:%M:%S} UTC)")
+    return Window(_milliseconds(first), _milliseconds(last))
+
+
+def within(batch: EventBatch, window: Window) -> EventBatch:
+    """Return the events whose ``time`` lies in a window."""
+    import pyarrow.compute as pc
+
+    if window == Window():
+        return batch
+    times = batch.events["time"]
+    kept = times.is_valid()
+    if window.since is not None:
+        kept = pc.and_(kept, pc.greater_equal(times, window.since))
+    if window.until is not None:
+        kept = pc.and_(kept, pc.less(times, window.until))
+    return evolve(batch, events=batch.events.filter(kept))
+
+
+def _milliseconds(when: datetime | None) -> int | None:
+    """Return the first whole millisecond since 1970 that is not before a moment."""
+    return None if when is None else -((_EPOCH - when) // timedelta(milliseconds=1))

@@ -11,6 +11,7 @@ from lake_events import api_activity, events
 
 from ocsflake.lake.commit import LakeCommit
 from ocsflake.lake.storage import DirectoryStorage
+from ocsflake.model import CustomSource
 
 STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
 
@@ -27,8 +28,9 @@ def main(root: str, last: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(count)
+    source = CustomSource("aws_cloudtrail_6003", "api_activity", "ext/aws_cloudtrail_6003/")
     commit = LakeCommit(
-        DirectoryStorage(Path(root)), region="us-east-1", commit_id="c", source_of=lambda _: "aws_cloudtrail_6003"
+        DirectoryStorage(Path(root)), region="us-east-1", commit_id="c", source_of=lambda _: source
     )
     commit.write(api_activity(events(60, days=2)))
     armed = True

@@ -19,7 +19,7 @@ from ocsflake.lake import Lake
 from ocsflake.lake.commit import LakeCommit
 from ocsflake.lake.layout import parse_key
 from ocsflake.lake.storage import DirectoryStorage
-from ocsflake.model import EventBatch, ObjectWritten
+from ocsflake.model import CustomSource, EventBatch, ObjectWritten
 
 
 def begin(root, commit_id="c1"):
@@ -27,7 +27,7 @@ def begin(root, commit_id="c1"):
         DirectoryStorage(root),
         region="us-east-1",
         commit_id=commit_id,
-        source_of=lambda batch: f"{batch.source_name}_6003",
+        source_of=lambda batch: CustomSource(f"{batch.source_name}_6003", "", f"ext/{batch.source_name}_6003/"),
     )
 
 

@@ -1,4 +1,4 @@
-"""A judge of events that shares no code with ocsflake: jsonschema-rs over the JSON Schema that OCSF's own package makes."""
+"""A judge of events that shares no code with ocsflake: jsonschema-rs over the JSON Schema of ocsf-json-schema."""
 
 from __future__ import annotations
 

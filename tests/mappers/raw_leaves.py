@@ -1,15 +1,16 @@
 """Is every value of a raw record in its events? The question that every mapper has to answer.
 
-A value counts as kept if an attribute that reads its path holds it (as it stands, as a time, a truth value, or as
-what a table of the mapper gives for it), if an attribute holds the JSON around it, or if ``unmapped`` has it under its
-own path. Numbers are compared as they are written: ``1.10`` is not ``1.1``.
+A value counts as kept if an attribute that reads its path holds it (as it stands, as a time, a truth value, as what a
+table of the mapper gives for it, or within what a function makes of it), if attributes hold parts of it that the mapper
+extracts, if an attribute holds the JSON around it, or if ``unmapped`` has it under its own path. A text that holds JSON
+is kept if all the values in it are. Numbers are compared as they are written: ``1.10`` is not ``1.1``.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ocsflake.mapping import expr as e
@@ -55,8 +56,22 @@ def lost(mapper: Mapper, record: Any, event_lines: Iterable[bytes]) -> list[Leaf
     return [
         leaf
         for leaf in leaves(record)
-        if leaf[1] not in null_words and not any(_holds(event, leaf, readers) for event in events)
+        if leaf[1] not in null_words and not any(_keeps(event, leaf, readers) for event in events)
     ]
+
+
+def _keeps(event: dict[str, Any], leaf: Leaf, readers: dict[Path, list[tuple[str, Expr]]]) -> bool:
+    """Return whether an event has a value, or all the values in a text that is JSON."""
+    path, text = leaf
+    if _holds(event, leaf, readers):
+        return True
+    if path[-1] == "$ref":  # what it refers to stands in its place
+        return _holds(event, ((*path[:-1], "$id"), text), readers)
+    try:
+        inner = read_json(text)
+    except ValueError:
+        return False
+    return isinstance(inner, dict | list) and all(_keeps(event, each, readers) for each in leaves(inner, path))
 
 
 def _readers(mapper: Mapper) -> dict[Path, list[tuple[str, Expr]]]:
@@ -76,12 +91,22 @@ def _holds(event: dict[str, Any], leaf: Leaf, readers: dict[Path, list[tuple[str
         return True
     for attribute, expression in readers.get(path, ()):
         held = list(_at(event, attribute))
-        if any(_same(text, value) for value in held) or (held and text in _table(expression)):
+        words = list(_at(event, attribute.removesuffix("_id")))  # the text beside an enum
+        if any(_same(text, value) for value in held + words) or (held and text.lower() in _table(expression)):
+            return True
+        if _is_made(expression) and any(text in _text(value) or _text(value) in text for value in held):
+            return True
+        if _is_part(expression) and any(_text(value).lower() in text.lower() for value in held):
             return True
     for length in range(1, len(path)):
-        for attribute, _ in readers.get(path[:length], ()):
-            if any((path[length:], text) in set(leaves(value)) for value in _at(event, attribute)):
-                return True
+        inside = path[length:]
+        for attribute, expression in readers.get(path[:length], ()):
+            for value in _at(event, attribute):
+                found = set(leaves(value))
+                if (inside, text) in found or (inside[0] == EACH and (inside[1:], text) in found):
+                    return True
+                if _is_made(expression) and text in _text(value):
+                    return True
     return False
 
 
@@ -102,8 +127,18 @@ def _at(value: Any, attribute: str) -> Iterator[Any]:
 
 def _table(expression: Expr) -> set[str]:
     """Return the texts that the tables of an expression turn into ids."""
-    words = {str(key) for key in expression.table} if isinstance(expression, e.Lookup) else set()
+    words = {str(key).lower() for key in expression.table} if isinstance(expression, e.Lookup) else set()
     return words.union(*map(_table, expression.children())) if expression.operands else words
+
+
+def _is_made(expression: Expr) -> bool:
+    """Return whether a function makes the value, perhaps of several."""
+    return isinstance(expression, e.Apply) or any(map(_is_made, expression.children()))
+
+
+def _is_part(expression: Expr) -> bool:
+    """Return whether the value is a part of a text."""
+    return isinstance(expression, e.Extract | e.Split) or any(map(_is_part, expression.children()))
 
 
 def _text(value: Any) -> str:
@@ -121,11 +156,12 @@ def _times(text: str) -> Iterator[str]:
         yield from (str(int(text) * 1000), str(int(text) // 1000), str(int(text) // 1_000_000))
     try:
         moment = datetime.fromisoformat(text)
-        yield str(round(moment.timestamp() * 1000))
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC)
+        yield str((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1))
     except ValueError:
         pass
     words = text.replace("\u202f", " ")
-    for form in ("%b %d, %Y, %I:%M:%S %p", "%b %d, %Y %I:%M:%S %p"):
+    for form in ("%b %d, %Y, %I:%M:%S %p", "%b %d, %Y %I:%M:%S %p", "%m/%d/%Y, %I:%M:%S.%f %p"):
         try:
             yield str(round(datetime.strptime(words, form).replace(tzinfo=UTC).timestamp() * 1000))
         except ValueError:

@@ -30,7 +30,9 @@ BASE: dict[str, Expr | Scalar] = {
 """What a detection finding cannot do without."""
 
 
-def toy(fields: dict[str, Expr | Scalar], *, where: Expr | None = None, consumes: Sequence[str] = (), **options: Any) -> Mapper:
+def toy(
+    fields: dict[str, Expr | Scalar], *, where: Expr | None = None, consumes: Sequence[str] = (), **options: Any
+) -> Mapper:
     """Return a mapper to detection findings with some attributes of interest."""
     options = {"parse": JsonRecords(), **options}
     events = [EventMap("detection_finding", fields=BASE | fields, where=where, consumes=tuple(consumes))]
@@ -52,7 +54,9 @@ def events_of(mapped: Mapped, version: str = "1.1.0") -> list[dict[str, Any]]:
     ]
 
 
-def values(attribute: str, expression: Expr | Scalar, *records: Any, version: str = "1.1.0", **options: Any) -> list[Any]:
+def values(
+    attribute: str, expression: Expr | Scalar, *records: Any, version: str = "1.1.0", **options: Any
+) -> list[Any]:
     """Return what an expression gives an attribute in each record; none may be rejected."""
     mapped = toy({attribute: expression}, **options).map(raw(*records), version)
     assert mapped.rejects.to_pylist() == []

@@ -270,7 +270,7 @@ class TestState:
 
         assert reader.run() == b""
 
-    @pytest.mark.parametrize("data", [A, BIG, gzip.compress(BIG)])
+    @pytest.mark.parametrize("data", [A, BIG, gzip.compress(BIG, mtime=0)])
     def test_touched(self, tmp_path: Path, data: bytes) -> None:
         """A file that was touched, or copied over by itself, is not new."""
         path = write(tmp_path / "a", data)
@@ -445,10 +445,10 @@ class TestGrowth:
 
     def test_compressed_file_that_grew(self, tmp_path: Path) -> None:
         """A compressed file that grew is read whole."""
-        path = write(tmp_path / "a.gz", gzip.compress(A), LONG_AGO)
+        path = write(tmp_path / "a.gz", gzip.compress(A, mtime=0), LONG_AGO)
         reader = Reader(path)
         reader.run()
-        write(path, gzip.compress(A) + gzip.compress(B))
+        write(path, gzip.compress(A, mtime=0) + gzip.compress(B, mtime=0))
 
         assert reader.run() == A + B
 
@@ -513,10 +513,10 @@ class TestRead:
 
         assert text(list(source(path).read(split))) == A
 
-    @pytest.mark.parametrize("after", [b"", B, gzip.compress(A + B), gzip.compress(A) * 2, None])
+    @pytest.mark.parametrize("after", [b"", B, gzip.compress(A + B, mtime=0), gzip.compress(A, mtime=0) * 2, None])
     def test_other_change_after_planning(self, tmp_path: Path, after: bytes | None) -> None:
         """A file that is gone, or is another by now, is an error and not another file's records."""
-        path = write(tmp_path / "a", gzip.compress(A))
+        path = write(tmp_path / "a", gzip.compress(A, mtime=0))
         [split] = plan(path)
         path.unlink()
         if after is not None:
@@ -548,7 +548,7 @@ class TestRead:
 
     def test_truncated_gzip(self, tmp_path: Path) -> None:
         """A file that is damaged is an error that names it, the source and the split."""
-        path = write(tmp_path / "a.gz", gzip.compress(BIG)[:-4])
+        path = write(tmp_path / "a.gz", gzip.compress(BIG, mtime=0)[:-4])
         [split] = plan(path)
 
         with pytest.raises(SourceError, match=r"/a.gz: cannot be read as gzip: truncated") as caught:

@@ -7,7 +7,6 @@ import tempfile
 import textwrap
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -22,24 +21,29 @@ from ocsflake.ocsf import validate
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ocsflake.model import Source
     from ocsflake.report import RunReport
 
 CALLERS = """\
 SELECT coalesce(actor.user.name, actor.user.uid, actor.invoked_by) AS who, src_endpoint.ip AS address,
-       api.service.name AS service, api.operation AS operation, status, count(*) AS calls
+       cloud.provider AS cloud, api.operation AS operation, status, count(*) AS calls
 FROM api_activity
+WHERE actor.user IS NOT NULL
 GROUP BY ALL ORDER BY calls DESC, who, operation LIMIT 10"""
 
 REFUSED = """\
-SELECT flow.dst_endpoint.port AS port, flow.src_endpoint.ip AS address, count(*) AS refused,
-       list(DISTINCT call.who) AS calls_the_api_as
-FROM network_activity AS flow
-LEFT JOIN (SELECT DISTINCT src_endpoint.ip AS address, coalesce(actor.user.name, actor.user.uid) AS who
-           FROM api_activity) AS call ON call.address = flow.src_endpoint.ip
-WHERE flow.activity_name = 'Refuse'
-GROUP BY ALL ORDER BY count(call.who) > 0 DESC, refused DESC, port LIMIT 10"""
+WITH flows AS (
+    SELECT src_endpoint.ip AS address, dst_endpoint.port AS port, count(*) AS refused,
+           list_sort(list(DISTINCT cloud.provider)) AS clouds
+    FROM network_activity WHERE activity_name = 'Refuse' GROUP BY ALL
+), callers AS (
+    SELECT src_endpoint.ip AS address, list_sort(list(DISTINCT actor.user.name)) AS calls_the_api_as
+    FROM api_activity WHERE actor.user.name IS NOT NULL GROUP BY ALL
+)
+SELECT address, port, refused, clouds, calls_the_api_as FROM flows LEFT JOIN callers USING (address)
+ORDER BY calls_the_api_as IS NULL, refused DESC, address, port LIMIT 10"""
 
 _INDENT = "   "
 
@@ -69,7 +73,7 @@ class Demo:
 def main(arguments: argparse.Namespace) -> int:
     """Run all steps; 1 if something is not as it must be."""
     root = arguments.folder or tempfile.mkdtemp(prefix="ocsflake-demo-")
-    demo = Demo(Lake(root), [_source(log_type) for log_type in samples.log_types()])
+    demo = Demo(Lake(root), [_source(log_type) for log_type in _log_types()])
     good = True
     for number, (title, step) in enumerate(STEPS, 1):
         say(f"\n{number}. {title}\n", style=BOLD)
@@ -79,25 +83,28 @@ def main(arguments: argparse.Namespace) -> int:
 
 def look(demo: Demo) -> bool:
     """Show what there is to read."""
-    splits = [(source.log_type, split) for source in demo.sources for split in source.plan(None, datetime.now(UTC))]
-    rows = [[log_type, Path(split.detail["uri"]).name, split.bytes] for log_type, split in splits]
-    _show_table(["log type", "file", "bytes"], rows)
-    return bool(rows)
+    splits = {source.log_type: list(source.plan(None, datetime.now(UTC))) for source in demo.sources}
+    rows = [[name, len(parts), sum(part.bytes or 0 for part in parts)] for name, parts in splits.items()]
+    _show_table(["log type", "files", "bytes"], rows)
+    return all(splits.values())
 
 
 def load(demo: Demo) -> bool:
     """Bring the samples into the lake, and judge what is there then."""
     report = demo.run()
-    rows = [[s.log_type, s.counts.records, s.counts.events, s.counts.rejects] for s in report.sources]
-    _show_table(["log type", "records", "events", "rejects"], rows)
+    counts = report.counts
+    _show(f"{counts.records:,} records became {counts.written:,} events, {counts.rejects:,} were rejected.")
     for reason, count in _reasons(report).items():
         _show(f"rejected {count:,}: {reason}")
     _show(f"\nThe lake is {demo.lake.root}, in the layout of Amazon Security Lake:\n")
-    rows = [[*place, count] for place, count in report.rows_by("source", "account", "day").items()]
-    _show_table(["custom source", "accountId", "eventDay", "events"], rows)
+    if not report.objects:
+        _show("Nothing is new: it was all written by an earlier run.")
+        return not report.failures
+    _show_table(["event class", "custom sources", "accounts", "events"], _classes(report))
+    _show(f"\n{len(report.objects):,} objects, such as\n{report.objects[0].key}")
     judged = [validate(pq.read_table(demo.lake.root / written.key, partitioning=None)) for written in report.objects]
     events, invalid = sum(each.rows for each in judged), sum(each.invalid for each in judged)
-    _show(f"\nJudged by OCSF {demo.lake.ocsf_version}: {events - invalid:,} of {events:,} events are valid.")
+    _show(f"\n{events - invalid:,} of {events:,} events are valid OCSF {demo.lake.ocsf_version}.")
     return not invalid and not report.failures
 
 
@@ -123,7 +130,7 @@ def load_again(demo: Demo) -> bool:
 
 def go_on(demo: Demo) -> bool:
     """Show what to try next."""
-    sample = shlex.quote(str(samples.files("aws.cloudtrail")[0]))
+    sample = shlex.quote(str(min(samples.files("aws.cloudtrail"), key=lambda file: len(file.name))))
     lake = shlex.quote(str(demo.lake.root))
     commands = [
         f'ocsflake query --lake {lake} "DESCRIBE api_activity"',
@@ -144,6 +151,12 @@ STEPS = [
 ]
 
 
+def _log_types() -> list[str]:
+    """Return the log types that there is a sample of, and a mapper that loads."""
+    loaded = {offer.name for offer in registry.offers() if (offer.kind, offer.state) == ("mapper", "ok")}
+    return [log_type for log_type in samples.log_types() if log_type in loaded]
+
+
 def _source(log_type: str) -> Source:
     return registry.source("files", log_type=log_type, uri=str(samples.files(log_type)[0].parent))
 
@@ -159,6 +172,19 @@ def _events(demo: Demo) -> int:
     """Return how many events the lake holds."""
     counts = [demo.lake.query(f"SELECT count(*) FROM {source.name}") for source in demo.lake.sources()]  # noqa: S608 - our own names
     return sum(count[0][0].as_py() for count in counts)
+
+
+def _classes(report: RunReport) -> list[list[str | int]]:
+    """Return each event class with the sources and accounts that have events of it, and how many were written."""
+    return [
+        [
+            name,
+            len({written.source for written in report.objects if written.event_class == name}),
+            len({written.account for written in report.objects if written.event_class == name}),
+            rows,
+        ]
+        for (name,), rows in report.rows_by("event_class").items()
+    ]
 
 
 def _reasons(report: RunReport) -> Counter[str]:

@@ -87,10 +87,7 @@ def _fitted(widths: Sequence[int], space: int) -> list[int]:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    if _is_number(value):
-        return f"{value:,}" if isinstance(value, int) else str(value)
-    text = value if isinstance(value, str) else str(value)
-    return clean(text).replace("\n", "\\n").replace("\t", "\\t")
+    return clean(str(value)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _is_number(value: Any) -> bool:

@@ -89,7 +89,7 @@ def _described(progress: Progress, seconds: float) -> str:
     counts = progress.counts
     rejected = f", {counts.rejects:,} rejected" if counts.rejects else ""
     rate = counts.records / max(seconds, 0.001)
-    return f"{progress.source}: {counts.written:,} events{rejected}, {rate:,.0f} records/s"
+    return f"{counts.written:,} events{rejected}, {rate:,.0f} records/s"
 
 
 @contextmanager

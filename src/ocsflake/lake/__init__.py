@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from ocsflake.lake.sink import CustomSource, Lake
+from ocsflake.lake.sink import Lake
+from ocsflake.model import CustomSource
 
 __all__ = ["CustomSource", "Lake"]

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from attrs import frozen
 
 from ocsflake.errors import LakeError
-from ocsflake.lake.layout import DAY_MS, account_partition, day_text, location, object_key
+from ocsflake.lake.layout import DAY_MS, account_partition, day_text, object_key
 from ocsflake.lake.parquet import ObjectWriter, leaves
 from ocsflake.lake.spool import Rows, Spool
 from ocsflake.lake.storage import lake_errors
@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ocsflake.lake.storage import Storage
-    from ocsflake.model import EventBatch
+    from ocsflake.model import CustomSource, EventBatch
 
 __all__ = ["LakeCommit"]
 
 _GENERATION_ROWS = 500_000
 _GENERATION_BYTES = 1024 * 1024 * 1024
+_FULL_ROWS = 100_000
+"""A row group, nearly; an object of that size is worth its request and its place in a listing."""
 _PENDING_BYTES = 16 * 1024 * 1024
 _PUTS_AT_ONCE = 8
 _TIME_END = 253_402_300_800_000
@@ -57,7 +59,7 @@ class LakeCommit:
     """
 
     def __init__(
-        self, storage: Storage, *, region: str, commit_id: str, source_of: Callable[[EventBatch], str]
+        self, storage: Storage, *, region: str, commit_id: str, source_of: Callable[[EventBatch], CustomSource]
     ) -> None:
         """Start a commit.
 
@@ -65,7 +67,7 @@ class LakeCommit:
             storage: Where the objects go.
             region: The AWS Region of the lake.
             commit_id: Names the content: equal ids, equal events.
-            source_of: Names the custom source of a batch.
+            source_of: Returns the custom source of a batch.
 
         Raises:
             LakeError: If there is no place to build files in.
@@ -100,6 +102,11 @@ class LakeCommit:
             spools = [feed.spool for feed in self._feeds.values()]
             while sum(spool.pending_bytes for spool in spools) > _PENDING_BYTES:
                 max(spools, key=lambda spool: spool.pending_bytes).spill()
+
+    @property
+    def full(self) -> bool:
+        """Whether there is an object already that more events would not make larger."""
+        return any(file.rows >= _FULL_ROWS for feed in self._feeds.values() for file in feed.staged)
 
     def publish(self) -> Sequence[ObjectWritten]:
         """Put all objects, durably; called again, it goes on where putting one failed.
@@ -147,13 +154,14 @@ class LakeCommit:
     def _put(self, feed: _Feed, file: _Staged) -> None:
         if file.path in self._published:
             return
-        content = (self._commit_id, feed.source, feed.source_name, file.account, file.day, str(file.part))
+        source = feed.source
+        content = (self._commit_id, source.name, feed.source_name, file.account, file.day, str(file.part))
         name = hashlib.blake2b("\0".join(content).encode(), digest_size=16).hexdigest()
-        key = object_key(location(feed.source), self._region, file.account, file.day, f"{name}.parquet")
+        key = object_key(source.location, self._region, file.account, file.day, f"{name}.parquet")
         self._storage.put(file.path, key)
         self._published[file.path] = ObjectWritten(
             key=key,
-            source=feed.source,
+            source=source.name,
             event_class=feed.event_class,
             account=file.account,
             day=file.day,
@@ -177,7 +185,7 @@ class _Staged:
 class _Feed:
     """The events of one mapper and class within a commit."""
 
-    def __init__(self, prefix: Path, source: str, batch: EventBatch) -> None:
+    def __init__(self, prefix: Path, source: CustomSource, batch: EventBatch) -> None:
         self.source = source
         self.source_name = batch.source_name
         self.event_class = batch.event_class
@@ -185,14 +193,14 @@ class _Feed:
         self.staged: list[_Staged] = []
         self._prefix = prefix
         self._given = batch.events.schema
-        self._schema = pa.schema([_plain(field, source) for field in self._given])
+        self._schema = pa.schema([_plain(field, source.name) for field in self._given])
         self._part = 0
         self._partitions: dict[tuple[str, int], int] = {}
 
     def write(self, events: pa.RecordBatch) -> None:
         """Take events; a generation ends at a count of rows that does not depend on how they are batched."""
         if not events.schema.equals(self._given):
-            raise LakeError(_difference(self.source, self._given, events.schema), path=self.source)
+            raise LakeError(_difference(self.source.name, self._given, events.schema), path=self.source.name)
         if not self._schema.equals(self._given):
             events = events.cast(self._schema)
         while events.num_rows:
@@ -240,14 +248,15 @@ class _Feed:
     def _time(self, events: pa.RecordBatch) -> pa.Array:
         index = events.schema.get_field_index("time")
         if index < 0 or events.schema.field(index).type != pa.int64():
-            raise LakeError(f"{self.source}: events need a column 'time' of int64 milliseconds", path=self.source)
+            name = self.source.name
+            raise LakeError(f"{name}: events need a column 'time' of int64 milliseconds", path=name)
         time = events.column(index)
         bounds = pc.min_max(time).as_py()
         if time.null_count or bounds["min"] < 0 or bounds["max"] >= _TIME_END:
             raise LakeError(
-                f"{self.source}: 'time' must be milliseconds from 1970 to 9999 in each event"
+                f"{self.source.name}: 'time' must be milliseconds from 1970 to 9999 in each event"
                 f" (nulls: {time.null_count}, least: {bounds['min']}, greatest: {bounds['max']})",
-                path=self.source,
+                path=self.source.name,
             )
         return time
 

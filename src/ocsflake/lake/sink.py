@@ -3,62 +3,60 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ocsflake import ocsf
+from ocsflake.aws import s3_address
 from ocsflake.errors import ConfigError, did_you_mean
 from ocsflake.lake.commit import LakeCommit
 from ocsflake.lake.layout import check_region, location, source_name
+from ocsflake.lake.s3 import S3Storage
 from ocsflake.lake.storage import DirectoryStorage, Storage
+from ocsflake.model import CustomSource
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     import pyarrow as pa
     from attrs import Attribute
 
     from ocsflake.model import EventBatch
 
-__all__ = ["CustomSource", "Lake"]
+__all__ = ["Lake"]
 
 _NAMINGS = ("log_type", "class")
+_SECURITY_LAKE_SECONDS = 300.0
 
 
-@frozen
-class CustomSource:
-    """A custom source that holds objects.
-
-    Attributes:
-        name: Such as ``aws_cloudtrail_6003``.
-        event_class: The OCSF name of its class, ``""`` if its name does not tell.
-        location: The prefix of its keys.
-        regions: The lake Regions that it has objects in.
-    """
-
-    name: str
-    event_class: str
-    location: str
-    regions: tuple[str, ...]
-
-
-def _directory(root: str | Path) -> Path:
+def _root(root: str | Path) -> Path | str:
+    """Return an absolute path, or ``s3://bucket/prefix/``."""
+    path: Path | str
     if isinstance(root, Path):
-        path = root
+        path = root.absolute()
     elif "://" not in root:
-        path = Path(root)
+        path = Path(root).absolute()
+    elif root.startswith("s3://"):
+        path = "s3://{}/{}".format(*s3_address(root))
     else:
         parts = urlsplit(root)
-        if parts.scheme == "s3":
-            raise ConfigError(f"{root}: lakes in S3 are not supported yet; give a directory")
         if parts.scheme != "file" or parts.netloc not in {"", "localhost"}:
-            raise ConfigError(f"{root}: a lake is a directory: a path or a file:/// URI")
-        path = Path(unquote(parts.path))
-    path = path.absolute()
-    for name in path.parts:
+            raise ConfigError(f"{root}: a lake is a directory, a path or a file:/// URI, or an s3:// URI")
+        path = Path(unquote(parts.path)).absolute()
+    for name in str(path).split("/"):
         if "=" in name:
             raise ConfigError(f"{path}: readers would take the folder {name!r} above the lake for a partition")
     return path
+
+
+def _below(source: CustomSource, root: str) -> CustomSource:
+    """Return a custom source with its location below the root of the lake."""
+    below = source.location.removeprefix(root)
+    if "://" in below or not below.endswith("/"):
+        raise ConfigError(f"{source.name}: its location {source.location!r} is no prefix below {root}")
+    return evolve(source, location=below)
 
 
 def _region(_lake: Lake, _attribute: Attribute[str], value: str) -> None:
@@ -72,33 +70,87 @@ def _naming(_lake: Lake, _attribute: Attribute[str], value: str) -> None:
 
 @frozen
 class Lake:
-    """A directory in the layout of Amazon Security Lake; a `ocsflake.model.Sink`.
+    """Amazon Security Lake, or a directory or an S3 bucket in its layout; a `ocsflake.model.Sink`.
 
     Attributes:
-        root: The directory, given as a path or a ``file://`` URI; made when something is written.
-        region: The AWS Region that the objects are kept under, whatever cloud the events come from.
+        root: A directory, given as a path or a ``file://`` URI, which is made when something is written; or what is
+            below a prefix of an S3 bucket, given as an ``s3://`` URI.
+        region: The AWS Region that the objects are kept under, whatever cloud the events come from; that of the bucket.
         ocsf_version: The OCSF version of the events.
         naming: ``"log_type"``: a custom source for each log type and class (``aws_cloudtrail_6003``). ``"class"``: one
             for each class, whatever the cloud (``ocsf_6003``), since an AWS account may have 50 of them; its
             objects keep the columns of their own mapper, and `query` unites them by name.
+        custom_sources: Those that are registered with Security Lake, with the locations and roles that it gave them;
+            events of any other custom source are refused. If none are given, ``ext/<source>/`` is the location.
+        role_arn: The role that puts objects in S3, where a custom source names none of its own.
+        external_id: What the trust policies of the roles ask for, if they do.
+        session: A `boto3.Session` for S3 and the roles; if it is not given, one with the settings of the environment.
+        client: A boto3 client for S3, which reads, and also puts if there is no role.
+        storage: Where the objects are kept.
     """
 
-    root: Path = field(converter=_directory, repr=lambda path: repr(str(path)))
+    root: Path | str = field(converter=_root, repr=lambda root: repr(str(root)))
     region: str = field(default="us-east-1", kw_only=True, validator=_region)
     ocsf_version: str = field(default=ocsf.DEFAULT_VERSION, kw_only=True)
     naming: Literal["log_type", "class"] = field(default="log_type", kw_only=True, validator=_naming)
 
+    custom_sources: tuple[CustomSource, ...] = field(default=(), converter=tuple, kw_only=True, repr=False)
+    role_arn: str = field(default="", kw_only=True, repr=False)
+    external_id: str = field(default="", kw_only=True, repr=False)
+    session: Any = field(default=None, kw_only=True, repr=False)
+    client: Any = field(default=None, kw_only=True, repr=False)
+    _registered: Mapping[str, CustomSource] = field(init=False, repr=False, eq=False)
+    storage: Storage = field(init=False, repr=False, eq=False)
+
+    @_registered.default
+    def _located(self) -> Mapping[str, CustomSource]:
+        return {source.name: _below(source, str(self.root)) for source in self.custom_sources}
+
+    @storage.default
+    def _opened(self) -> Storage:
+        if isinstance(self.root, Path):
+            for name in ("custom_sources", "role_arn", "external_id", "session", "client"):
+                if getattr(self, name):
+                    raise ConfigError(f"{self.root} is a directory: {name}= is for a lake in S3")
+            return DirectoryStorage(self.root)
+        roles = {source.location: source.role_arn or self.role_arn for source in self._registered.values()}
+        return S3Storage(
+            self.root,
+            region=self.region,
+            roles=roles or {"": self.role_arn},
+            external_id=self.external_id,
+            session=self.session,
+            client=self.client,
+        )
+
     @property
-    def storage(self) -> Storage:
-        """Where the objects are kept."""
-        return DirectoryStorage(self.root)
+    def min_commit_seconds(self) -> float:
+        """How far apart the commits of one source must be, unless an object is full (contract rule 22)."""
+        return _SECURITY_LAKE_SECONDS if self.custom_sources else 0.0
+
+    def check(self, stem: str, event_classes: Iterable[str]) -> None:
+        """Raise if events of some classes could not be written, before one is read.
+
+        Args:
+            stem: The stem of the names of their custom sources, such as ``aws_cloudtrail``.
+            event_classes: The OCSF names of the classes; one that the OCSF version lacks is passed over.
+
+        Raises:
+            ConfigError: If a name breaks the rules or is not registered, or the bucket is not there or elsewhere.
+            LakeError: If a role cannot be assumed, or S3 cannot be reached.
+            MissingExtraError: If boto3 is needed and not installed.
+        """
+        known = ocsf.load(self.ocsf_version).classes
+        for event_class in event_classes:
+            if event_class in known:
+                self._custom_source(stem, event_class)
 
     def begin(self, commit_id: str) -> LakeCommit:
         """Start a commit; the same id and the same events give the same objects under the same names.
 
         Raises:
             ConfigError: If the OCSF version is not at hand.
-            LakeError: If the directory cannot be written.
+            LakeError: If the directory, or a temporary one for a lake in S3, cannot be written.
         """
         ocsf.load(self.ocsf_version)
         return LakeCommit(self.storage, region=self.region, commit_id=commit_id, source_of=self._source_of)
@@ -108,21 +160,21 @@ class Lake:
 
         Raises:
             ConfigError: If the OCSF version is not at hand.
-            LakeError: If the directory cannot be read.
+            LakeError: If the directory or the bucket cannot be read.
         """
         storage = self.storage
         classes = {str(uid): name for name, uid in ocsf.load(self.ocsf_version).classes.items()}
+        known = self._registered.values()
         sources = []
-        for name in storage.folders("ext/"):
-            prefix = location(name)
+        for source in known or [CustomSource(name, "", location(name)) for name in storage.folders("ext/")]:
             regions = tuple(
                 folder.removeprefix("region=")
-                for folder in storage.folders(prefix)
-                if folder.startswith("region=") and any(storage.objects(f"{prefix}{folder}/"))
+                for folder in storage.folders(source.location)
+                if folder.startswith("region=") and any(storage.objects(f"{source.location}{folder}/"))
             )
             if regions:
-                event_class = classes.get(name.rpartition("_")[2], "")
-                sources.append(CustomSource(name, event_class, prefix, regions))
+                event_class = source.event_class or classes.get(source.name.rpartition("_")[2], "")
+                sources.append(evolve(source, event_class=event_class, regions=regions))
         return tuple(sources)
 
     def query(self, sql: str, *, dialect: Literal["duckdb", "athena"] = "duckdb") -> pa.Table:
@@ -144,8 +196,20 @@ class Lake:
         """
         from ocsflake.lake.query import query
 
-        return query(self.root, self.sources(), sql, dialect=dialect)
+        return query(self.root, self.storage, self.sources(), sql, dialect=dialect)
 
-    def _source_of(self, batch: EventBatch) -> str:
-        uid = ocsf.load(self.ocsf_version).event_class(batch.event_class).uid
-        return source_name(batch.source_name if self.naming == "log_type" else "ocsf", uid)
+    def _source_of(self, batch: EventBatch) -> CustomSource:
+        return self._custom_source(batch.source_name, batch.event_class)
+
+    def _custom_source(self, stem: str, event_class: str) -> CustomSource:
+        uid = ocsf.load(self.ocsf_version).event_class(event_class).uid
+        name = source_name(stem if self.naming == "log_type" else "ocsf", uid)
+        if not self._registered:
+            source = CustomSource(name, event_class, location(name))
+        elif name in self._registered:
+            source = self._registered[name]
+        else:
+            near = did_you_mean(name, self._registered) or f"; registered are {', '.join(self._registered)}"
+            raise ConfigError(f"the custom source {name!r} is not registered with {self.root}{near}")
+        self.storage.check(source.location, self.region)
+        return source

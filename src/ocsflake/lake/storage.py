@@ -19,9 +19,9 @@ from attrs import frozen
 from ocsflake.errors import ConfigError, LakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["DirectoryStorage", "Storage", "StoredObject", "lake_errors"]
+__all__ = ["DirectoryStorage", "Storage", "StoredObject", "check_key", "lake_errors", "remove_abandoned"]
 
 _SCRATCH = ".ocsflake/tmp"
 _ABANDONED_SECONDS = 24 * 60 * 60
@@ -42,6 +42,10 @@ class StoredObject:
 
 class Storage(Protocol):
     """A place for objects; whole ones only, whatever happens while one is put."""
+
+    def check(self, location: str, region: str) -> None:
+        """Raise if objects cannot be put below `location` in a lake of `region`, as far as that shows before."""
+        ...
 
     def scratch(self) -> Path:
         """Make a private folder to build files in; the caller removes it."""
@@ -77,6 +81,9 @@ class DirectoryStorage:
 
     root: Path
 
+    def check(self, location: str, region: str) -> None:
+        """Do nothing: a directory may hold a lake of any Region, and says by itself if it cannot be written."""
+
     def scratch(self) -> Path:
         """Make a private folder on the same file system, and remove what processes left there a day ago or more.
 
@@ -87,10 +94,7 @@ class DirectoryStorage:
         with lake_errors(home):
             home.mkdir(parents=True, exist_ok=True)
             home.chmod(0o700)
-            for folder in home.iterdir():
-                with contextlib.suppress(FileNotFoundError):  # another process is as tidy
-                    if folder.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
-                        shutil.rmtree(folder, ignore_errors=True)
+            remove_abandoned(home.iterdir())
             return Path(tempfile.mkdtemp(dir=home))
 
     def put(self, file: Path, key: str) -> None:
@@ -144,10 +148,8 @@ class DirectoryStorage:
             return path.open("rb")
 
     def _path(self, key: str) -> Path:
-        parts = key.split("/")
-        if any(part in {"", ".", ".."} or "\\" in part or "\0" in part for part in parts):
-            raise ConfigError(f"key {key!r} does not stay below {self.root}")
-        return self.root.joinpath(*parts)
+        check_key(key, self.root)
+        return self.root.joinpath(*key.split("/"))
 
     def _walk(self, folder: str, prefix: str) -> Iterator[StoredObject]:
         path = self._path(folder) if folder else self.root
@@ -161,6 +163,25 @@ class DirectoryStorage:
                 yield from self._walk(key, prefix)
             elif entry.is_file() and key.startswith(prefix):
                 yield StoredObject(key, entry.stat().st_size)
+
+
+def check_key(key: str, root: Path | str) -> None:
+    """Raise if `key` is no name below `root`, as a path of any system or for whoever copies objects to one.
+
+    Raises:
+        ConfigError: If a part of it is empty, ``.`` or ``..``, or holds a character that ends or parts paths.
+    """
+    if any(part in {"", ".", ".."} or "\\" in part or "\0" in part for part in key.split("/")):
+        raise ConfigError(f"key {key!r} does not stay below {root}")
+
+
+def remove_abandoned(folders: Iterable[Path]) -> None:
+    """Remove those of our own folders that were last touched a day ago or more."""
+    for folder in folders:
+        with contextlib.suppress(FileNotFoundError):  # another process is as tidy
+            about = folder.lstat()
+            if about.st_uid == os.geteuid() and about.st_mtime < time.time() - _ABANDONED_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -1,11 +1,13 @@
-"""What Microsoft Entra ID calls its directory activities; Microsoft 365 writes the same names with a full stop.
+"""What Microsoft Entra ID calls its directory activities, and the systems that people sign in from.
+
+Microsoft 365 writes the same names with a full stop behind them.
 
 The activities: https://learn.microsoft.com/entra/identity/monitoring-health/reference-audit-activities
 """
 
 from __future__ import annotations
 
-__all__ = ["ACCOUNT", "GROUP", "OPERATION"]
+__all__ = ["ACCOUNT", "GROUP", "OPERATION", "SYSTEM"]
 
 ACCOUNT = {
     "Add user": 1,
@@ -59,3 +61,10 @@ OPERATION = {
     "Remove": 4,
 }
 """First words of other activities to the ``activity_id`` of Entity Management."""
+
+SYSTEM = (
+    {"Windows": 100, "WindowsPhone": 101, "Windows Phone": 101, "Linux": 200, "Android": 201}
+    | dict.fromkeys(["MacOs", "MacOS", "macOS", "Mac OS"], 300)
+    | dict.fromkeys(["Ios", "iOS", "IOS"], 301)
+)
+"""Beginnings of the names of operating systems to ``os.type_id``."""

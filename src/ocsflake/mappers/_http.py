@@ -1,4 +1,4 @@
-"""HTTP: methods are the activities of HTTP Activity; headers are found by name; addresses stand behind one another."""
+"""HTTP: methods are the activities of HTTP Activity, statuses its outcome; addresses stand behind one another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ocsflake.mapping import apply
 if TYPE_CHECKING:
     from ocsflake.mapping import Expr
 
-__all__ = ["addresses", "header", "http_activity"]
+__all__ = ["addresses", "http_activity", "http_outcome"]
 
 METHODS = {
     "CONNECT": 1,
@@ -32,24 +32,14 @@ def http_activity(method: Expr) -> Expr:
     return method.lookup(METHODS, default=99).or_(0)
 
 
-def header(names: Expr, values: Expr, name: str) -> Expr:
-    """Return the first header of a name (in lower case), whatever the case that the request has."""
-    return apply(first, values.only_if(names.lower() == name))
+def http_outcome(code: Expr) -> Expr:
+    """Return the ``status_id`` of an HTTP status: 1 from 100 to 399, 2 for any other, 0 where there is none."""
+    return code.extract(r"^([0-9])[0-9]{2}$").lookup({"1": 1, "2": 1, "3": 1}, default=2).or_(0)
 
 
 def addresses(text: Expr) -> Expr:
     """Return the addresses of an ``X-Forwarded-For`` header, one behind the other, as a list."""
     return apply(parts, text)
-
-
-def first(lists: pa.Array) -> pa.Array:
-    """Return the first text of each list, null where it has none."""
-    if not pa.types.is_list(lists.type):
-        return lists
-    texts, rows = lists.flatten(), pc.list_parent_indices(lists)
-    valid = texts.is_valid()
-    numbers = pa.array(range(len(lists)), rows.type)
-    return texts.filter(valid).take(pc.index_in(numbers, value_set=rows.filter(valid)))
 
 
 def parts(texts: pa.Array) -> pa.Array:

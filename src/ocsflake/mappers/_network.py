@@ -1,4 +1,4 @@
-"""Protocols and TCP flags, by name and by number."""
+"""Protocols, by name and by number."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ if TYPE_CHECKING:
 __all__ = ["protocol_number"]
 
 PROTOCOLS = {
-    "ICMP": "1",
-    "IGMP": "2",
-    "TCP": "6",
-    "UDP": "17",
-    "IPV6": "41",
-    "GRE": "47",
-    "ESP": "50",
-    "AH": "51",
-    "IPV6-ICMP": "58",
-    "ICMPV6": "58",
-    "SCTP": "132",
+    "icmp": "1",
+    "igmp": "2",
+    "tcp": "6",
+    "udp": "17",
+    "ipv6": "41",
+    "gre": "47",
+    "esp": "50",
+    "ah": "51",
+    "icmpv6": "58",
+    "ipv6-icmp": "58",
+    "sctp": "132",
 }
 
 
 def protocol_number(protocol: Expr) -> Expr:
-    """Return the IANA number of a protocol that a log gives by its name in capitals, or as a number."""
-    return protocol.lookup(PROTOCOLS).or_(protocol.extract(r"^([0-9]{1,3})$"))
+    """Return the IANA number of a protocol that a log gives by its name, in any case, or as a number."""
+    return protocol.lower().lookup(PROTOCOLS).or_(protocol.extract(r"^([0-9]{1,3})$"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ocsflake.mapping.lists import fit, lengths, relist, rows_with, singles, without
+from ocsflake.mapping.lists import fit, lengths, relist, relist_flat, rows_with, singles, without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +59,8 @@ def _build(kind: pa.DataType, path: str, attribute: Attribute, leaves: Leaves, r
 
 
 def _leaf(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    while pa.types.is_list(column.type) and pa.types.is_list(column.type.value_type):
+        column = relist_flat(column, column.flatten())
     if pa.types.is_list(kind):
         column = column if pa.types.is_list(column.type) else singles(column)
         column = _without_empty(column)

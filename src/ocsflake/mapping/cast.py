@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from attrs import frozen
 
 from ocsflake.mapping.lists import relist, rows_with
-from ocsflake.mapping.values import MAX_TIME, is_ip, json_text, parse_time, scalar_text, string_text
+from ocsflake.mapping.values import MAX_TIME, is_ip, json_text, parse_time, scalar_text, string_text, whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Cell", "cast"]
 
 _INT32 = 2**31
+_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?$"
 
 
 @frozen(eq=False)
@@ -102,14 +103,9 @@ def _text(column: pa.Array) -> pa.Array:
 
 
 def _int64(column: pa.Array) -> pa.Array:
-    if pa.types.is_integer(column.type):
-        return column.cast(pa.int64(), safe=False)
-    text = scalar_text(column)
-    try:
-        return text.cast(pa.int64())
-    except pa.ArrowInvalid:
-        whole = pc.fill_null(pc.match_substring_regex(text, pattern=r"^-?[0-9]{1,18}$"), False)
-        return pc.if_else(whole, text, pa.scalar(None, pa.string())).cast(pa.int64())
+    if pa.types.is_integer(column.type) and column.type != pa.uint64():
+        return column.cast(pa.int64())
+    return whole_numbers(scalar_text(column))
 
 
 def _int32(column: pa.Array) -> pa.Array:
@@ -122,11 +118,12 @@ def _int32(column: pa.Array) -> pa.Array:
 
 
 def _float(column: pa.Array) -> pa.Array:
-    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
-        return column.cast(pa.float64())
-    text = scalar_text(column)
-    number = pc.fill_null(pc.match_substring_regex(text, pattern=r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?$"), False)
-    return pc.if_else(number, text, pa.scalar(None, pa.string())).cast(pa.float64())
+    if not pa.types.is_floating(column.type) and not pa.types.is_integer(column.type):
+        text = scalar_text(column)
+        number = pc.fill_null(pc.match_substring_regex(text, pattern=_NUMBER), False)
+        column = pc.if_else(number, text, pa.scalar(None, pa.string()))
+    found = column.cast(pa.float64(), safe=False)
+    return pc.if_else(pc.is_finite(found), found, pa.scalar(None, pa.float64()))  # JSON knows no others
 
 
 def _boolean(column: pa.Array) -> pa.Array:

@@ -34,6 +34,8 @@ __all__ = ["map_batches", "no_rejects"]
 
 _SAFE_ACCOUNT = r"^[A-Za-z0-9_.:@ +=~-]{1,256}$"
 _DOTS = ".."
+_ROW_BYTES = 2048
+"""Bytes of a usual record: what bounds the memory where records are larger than that."""
 
 
 class _Failures:
@@ -57,18 +59,30 @@ class _Failures:
 
 
 def map_batches(compiled: CompiledMapper, raws: Iterable[RawBatch], rows: int) -> Iterator[Mapped]:
-    """Yield what becomes of raw records, about `rows` rows at a time."""
+    """Yield what becomes of raw records, about `rows` rows at a time, fewer where records are large."""
     waiting: list[Frame] = []
-    count = 0
+    count = size = 0
     for raw in raws:
+        size += _size(raw)
         for frame in compiled.mapper.parse(raw, compiled.root):
             waiting.append(frame)
             count += frame.rows
             if count >= rows:
                 yield _map(compiled, concat(waiting))
                 waiting, count = [], 0
+        if waiting and size >= rows * _ROW_BYTES:
+            yield _map(compiled, concat(waiting))
+            waiting, count = [], 0
+        size = size if waiting else 0
     if waiting:
         yield _map(compiled, concat(waiting))
+
+
+def _size(raw: RawBatch) -> int:
+    records = raw.records
+    if isinstance(records, pa.RecordBatch):
+        return records.nbytes  # type: ignore[no-any-return]
+    return len(records) if isinstance(records, bytes) else sum(map(len, records))
 
 
 def no_rejects() -> pa.RecordBatch:
@@ -100,8 +114,8 @@ def _map(compiled: CompiledMapper, frame: Frame) -> Mapped:
     ]
     rejects = [
         *frame.rejects,
-        *(Reject(frame.records([record])[0], *bad[record], frame.origin_of(record)) for record in sorted(bad)),
-        *_unfruitful(frame),
+        *_rejects(frame, bad),
+        *_rejects(frame, dict.fromkeys(_unfruitful(frame), ("it holds no events", ""))),
     ]
     return Mapped(
         batches=tuple(batches),
@@ -234,8 +248,8 @@ def _carried(
             held = [_holds(columns, condition, path) for condition in use.conditions]
             gone = [refused[name] for name in _prefixes(use.attribute) if name in refused]
             held += [pc.invert(pc.fill_null(rows, False)) for rows in gone]
-            if use.attribute in event.singles and pa.types.is_list(columns.exact(path).type):
-                held.append(pc.less_equal(_counts(columns.exact(path)), 1))  # of more, only the first is carried
+            if use.attribute in event.depths:
+                held += _single(columns.exact(path), event.depths[use.attribute])
             if not held:
                 return True
             here = reduce(pc.and_, held)
@@ -243,11 +257,13 @@ def _carried(
     return found
 
 
-def _counts(lists: pa.Array) -> pa.Array:
-    """Return how many values each row has, within lists of lists too."""
-    while pa.types.is_list(lists.type.value_type):
-        lists = relist_flat(lists, lists.flatten())
-    return lengths(lists)
+def _single(column: pa.Array, depth: int) -> list[pa.Array]:
+    """Return where lists below the `depth` that their attribute has hold one value: of more, only the first is kept."""
+    if not pa.types.is_list(column.type):
+        return []
+    if depth:
+        return [pc.invert(rows_with(column, pc.invert(inner))) for inner in _single(column.flatten(), depth - 1)]
+    return [pc.less_equal(lengths(_flat(column)), 1)]
 
 
 def _holds(columns: Columns, condition: e.Expr, path: paths.Path) -> pa.Array:
@@ -256,11 +272,30 @@ def _holds(columns: Columns, condition: e.Expr, path: paths.Path) -> pa.Array:
     if not pa.types.is_list(value.type):
         return columns.holds(condition)
     column = columns.exact(path)
-    if not pa.types.is_list(column.type):
-        return value.is_valid()
     absent = isinstance(condition, e.Missing)  # a list that is not there has no value for any element
-    matter = pc.and_(pc.invert(pc.fill_null(fit(value, column), absent)), column.flatten().is_valid())
-    return pc.invert(rows_with(column, matter))
+    if pa.types.is_list(column.type):
+        return pc.invert(_fails(value, column, absent))
+    flat = _flat(value)
+    return pc.or_(value.is_null(), rows_with(flat, flat.flatten())) if absent else value.is_valid()
+
+
+def _fails(truth: pa.Array, column: pa.Array, absent: bool) -> pa.Array:
+    """Return where a column has a value that a condition does not hold for; `absent` is what it is where it is null."""
+    if pa.types.is_list(truth.type) and pa.types.is_list(column.type):
+        return rows_with(column, _fails(fit(truth, column), column.flatten(), absent))
+    if pa.types.is_list(truth.type):
+        flat = _flat(truth)
+        failed = rows_with(flat, pc.invert(pc.fill_null(flat.flatten(), absent)))
+    else:
+        failed = pc.invert(pc.fill_null(truth.cast(pa.bool_()), absent))
+    return pc.and_(failed, column.is_valid())
+
+
+def _flat(lists: pa.Array) -> pa.Array:
+    """Return lists of lists as lists of their values."""
+    while pa.types.is_list(lists.type.value_type):
+        lists = relist_flat(lists, lists.flatten())
+    return lists
 
 
 def _prefixes(attribute: str) -> Iterator[str]:
@@ -317,22 +352,28 @@ def _without(
     return pa.RecordBatch.from_arrays(batch.columns, schema=schema)
 
 
-def _unfruitful(frame: Frame) -> list[Reject]:
+def _rejects(frame: Frame, bad: Mapping[int, tuple[str, str]]) -> Iterator[Reject]:
+    """Yield records by number, each with its reason and attribute."""
+    numbers = sorted(bad)
+    for number, record, origin in zip(numbers, frame.records(numbers), frame.origins_of(numbers), strict=True):
+        yield Reject(record, *bad[number], origin)
+
+
+def _unfruitful(frame: Frame) -> list[int]:
     """Return the records of which no row came: an empty list where events were due."""
     if frame.record_of is None:
         return []
     seen = set(pc.unique(frame.record_of).to_pylist())
-    return [
-        Reject(frame.records([record])[0], "it holds no events", "", frame.origin_of(record))
-        for record in range(frame.read)
-        if record not in seen
-    ]
+    return [record for record in range(frame.read) if record not in seen]
 
 
 def _unknown(compiled: CompiledMapper, frame: Frame) -> dict[str, int]:
     """Count the raw paths that neither a table nor the mapper's list of unmapped paths names."""
     keys = pc.value_counts(frame.leftovers.keys)
     counts = dict(zip(keys.field(0).to_pylist(), keys.field(1).to_pylist(), strict=True))
+    for name, column in frame.columns.items():  # columns that a text or Parquet file has beside those that are named
+        if paths.parse(name)[0] not in compiled.root.children and column.null_count < len(column):
+            counts[name] = len(column) - column.null_count
     named = [re.escape(path).replace(r"\.\*", r"[.\[].*") for path in compiled.mapper.unmapped]
     known = re.compile("|".join(named) or r"(?!)")
     return {path: count for path, count in sorted(counts.items()) if not known.fullmatch(path)}

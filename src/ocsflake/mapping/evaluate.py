@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 from ocsflake.errors import SchemaError
 from ocsflake.mapping import expr as e
 from ocsflake.mapping import paths
-from ocsflake.mapping.lists import each, fit, relist, singles
+from ocsflake.mapping.lists import each, fit, relist, rows_with, singles
 from ocsflake.mapping.shred import shred_values
-from ocsflake.mapping.values import is_ip, json_text, scalar_text
+from ocsflake.mapping.values import is_ip, json_text, scalar_text, whole_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ocsflake.mapping.frame import Frame, Node
 
@@ -30,6 +30,7 @@ __all__ = ["Columns"]
 
 _UNITS = {"s": 1000, "ms": 1}
 _FINER = {"us": 1000, "ns": 1_000_000}
+_MOST = 10**15
 
 
 class Columns:
@@ -78,10 +79,20 @@ class Columns:
 
     def holds(self, condition: e.Expr) -> pa.Array:
         """Return where a condition holds: truth values without nulls."""
-        found = self.value(condition)
+        found = self._truth(condition)
         if pa.types.is_boolean(found.type):
-            return found if not found.null_count else pc.fill_null(found, False)
-        raise SchemaError(f"{condition!r} is used as a condition and yields {found.type}")
+            return found
+        raise SchemaError(f"{condition!r} is used as a condition of records and holds for elements of lists")
+
+    def _truth(self, condition: e.Expr) -> pa.Array:
+        """Return truth values without nulls, of rows or of the elements of lists."""
+
+        def sure(column: pa.Array) -> pa.Array:
+            if not pa.types.is_boolean(column.type):
+                raise SchemaError(f"{condition!r} is used as a condition and yields {column.type}")
+            return column if not column.null_count else pc.fill_null(column, False)
+
+        return each(self.value(condition), sure)
 
     def bad_of(self, expression: e.Expr) -> tuple[pa.Array, str] | None:
         """Return the rows that an expression or one that it is made of could not make a value of."""
@@ -96,11 +107,11 @@ class Columns:
         """Return what is named below the nearest column that holds `path` as raw JSON."""
         for length in range(len(path) - 1, 0, -1):
             name = paths.join(path[:length])
-            if name not in self.frame.columns:
-                continue
             node = self.root
             for step in path[:length]:
                 node = node.each[0] if step == paths.EACH else node.children[step]
+            if name not in self.frame.columns and not node.whole:
+                continue
             column = self.exact(path[:length])
             return {} if pa.types.is_null(column.type) else shred_values(column, node, name)
         return {}
@@ -147,15 +158,15 @@ class Columns:
 
     @_evaluate.register
     def _(self, x: e.OnlyIf) -> pa.Array:
-        found, condition = self.value(x.value), self.value(x.condition)
-        if pa.types.is_list(found.type) and pa.types.is_list(condition.type):
-            return relist(found, _only(found.flatten(), condition.flatten()))
-        return _only(found, self.holds(x.condition))
+        found = self.value(x.value)
+        if pa.types.is_null(found.type):
+            return found
+        return _only(found, self._truth(x.condition) if pa.types.is_list(found.type) else self.holds(x.condition))
 
     @_evaluate.register
     def _(self, x: e.When) -> pa.Array:
-        then, otherwise = _alike(self.value(x.then), self.value(x.otherwise))
-        return pc.if_else(self.holds(x.condition), then, otherwise)
+        condition = self.holds(x.condition)
+        return _coalesce(_only(self.value(x.then), condition), _only(self.value(x.otherwise), pc.invert(condition)))
 
     @_evaluate.register
     def _(self, x: e.Lookup) -> pa.Array:
@@ -199,8 +210,8 @@ class Columns:
     @_evaluate.register
     def _(self, x: e.Equal) -> pa.Array:
         if not isinstance(x.other, e.Constant):
-            pair = [scalar_text(self.value(side)) for side in (x.value, x.other)]
-            return pc.fill_null(pc.equal(*pair), False)
+            first, second = (each(self.value(side), scalar_text) for side in (x.value, x.other))
+            return _paired(lambda a, b: pc.fill_null(pc.equal(a, b), False), first, second)
         wanted = x.other.value
         word = str(wanted).lower() if isinstance(wanted, bool) else str(wanted)
 
@@ -212,15 +223,15 @@ class Columns:
 
     @_evaluate.register
     def _(self, x: e.Not) -> pa.Array:
-        return pc.invert(self.holds(x.condition))
+        return each(self._truth(x.condition), pc.invert)
 
     @_evaluate.register
     def _(self, x: e.All) -> pa.Array:
-        return pc.and_(self.holds(x.conditions[0]), self.holds(x.conditions[1]))
+        return _paired(pc.and_, *map(self._truth, x.conditions))
 
     @_evaluate.register
     def _(self, x: e.Any_) -> pa.Array:
-        return pc.or_(self.holds(x.conditions[0]), self.holds(x.conditions[1]))
+        return _paired(pc.or_, *map(self._truth, x.conditions))
 
     @_evaluate.register
     def _(self, x: e.Text) -> pa.Array:
@@ -251,12 +262,13 @@ class Columns:
 
     @_evaluate.register
     def _(self, x: e.Epoch) -> pa.Array:
-        source = self.value(x.value)
-        text = scalar_text(source)
-        found = _epoch(text, x.unit)
-        bad = pc.and_(found.is_null(), text.is_valid())
+        text = each(self.value(x.value), scalar_text)
+        found = each(text, lambda column: _epoch(column, x.unit))
+        lists = pa.types.is_list(text.type)
+        pair = [found.flatten(), text.flatten()] if lists else [found, text]
+        bad = pc.and_(pair[0].is_null(), pair[1].is_valid())
         if pc.any(bad).as_py():
-            self.bad[id(x)] = (bad, f"no count of {x.unit} since 1970")
+            self.bad[id(x)] = (rows_with(text, bad) if lists else bad, f"no count of {x.unit} since 1970")
         return found
 
     @_evaluate.register
@@ -269,7 +281,18 @@ class Columns:
         return found
 
 
+def _paired(function: Callable[[pa.Array, pa.Array], pa.Array], first: pa.Array, second: pa.Array) -> pa.Array:
+    """Apply a function to two columns; to every element where one of them is a list."""
+    if pa.types.is_list(first.type) or pa.types.is_list(second.type):
+        shape = first if pa.types.is_list(first.type) else second
+        return relist(shape, _paired(function, fit(first, shape), fit(second, shape)))
+    return function(first, second)
+
+
 def _only(values: pa.Array, condition: pa.Array) -> pa.Array:
+    """Return values where a condition holds, of rows or of the elements of lists."""
+    if pa.types.is_list(condition.type):
+        return relist(values, _only(values.flatten(), fit(condition, values)))
     return pc.if_else(condition, values, pa.scalar(None, values.type))
 
 
@@ -279,17 +302,24 @@ def _coalesce(first: pa.Array, second: pa.Array) -> pa.Array:
     if pa.types.is_null(second.type):
         return first
     if pa.types.is_list(first.type) or pa.types.is_list(second.type):
-        first, second = _listed(first), _listed(second)
+        first = _nested(first, second)
         found = _coalesce(first.flatten(), fit(second, first))
+        second = _nested(second, first)
         found, other = _alike(found, second.flatten())
         return pc.if_else(first.is_valid(), relist(first, found), relist(second, other))
     first, second = _alike(first, second)
     return pc.coalesce(first, second)
 
 
-def _listed(column: pa.Array) -> pa.Array:
-    """Return a column as lists: a value is a list of one."""
-    return column if pa.types.is_list(column.type) else singles(column)
+def _nested(column: pa.Array, other: pa.Array) -> pa.Array:
+    """Return a column as lists that are at least as deep as those of another: a value is a list of one."""
+    for _ in range(_depth(other.type) - _depth(column.type)):
+        column = singles(column)
+    return column
+
+
+def _depth(kind: pa.DataType) -> int:
+    return 1 + _depth(kind.value_type) if pa.types.is_list(kind) else 0
 
 
 def _alike(first: pa.Array, second: pa.Array) -> tuple[pa.Array, pa.Array]:
@@ -297,6 +327,10 @@ def _alike(first: pa.Array, second: pa.Array) -> tuple[pa.Array, pa.Array]:
     if first.type == second.type or pa.types.is_null(first.type) or pa.types.is_null(second.type):
         kind = second.type if pa.types.is_null(first.type) else first.type
         return first.cast(kind), second.cast(kind)
+    if pa.types.is_list(first.type) or pa.types.is_list(second.type):
+        first, second = _nested(first, second), _nested(second, first)
+        pair = _alike(first.flatten(), second.flatten())
+        return relist(first, pair[0]), relist(second, pair[1])
     if pa.types.is_binary(first.type) or pa.types.is_binary(second.type):
         return _tokens(first), _tokens(second)
     return scalar_text(first), scalar_text(second)
@@ -331,12 +365,18 @@ def _part(word: str | None, separator: str, index: int) -> str | None:
 
 def _epoch(text: pa.Array, unit: str) -> pa.Array:
     """Return milliseconds, floored; null where a text is no number or no time before the year 10000."""
-    try:
-        count = text.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return pa.array([_epoch_one(word, unit) for word in text.to_pylist()], pa.int64())
+    count = whole_numbers(text)
+    found = _milliseconds(count, unit)
+    odd = pc.and_(count.is_null(), text.is_valid())
+    if pc.any(odd).as_py():
+        rest = [_epoch_one(word, unit) for word in text.filter(odd).to_pylist()]
+        found = pc.replace_with_mask(found, odd, pa.array(rest, pa.int64()))
+    return found
+
+
+def _milliseconds(count: pa.Array, unit: str) -> pa.Array:
     if unit in _UNITS:
-        sane = pc.less(pc.abs(count), 10**15)
+        sane = pc.and_(pc.less(count, _MOST), pc.greater(count, -_MOST))
         return pc.multiply(_only(count, sane), _UNITS[unit])
     divisor = _FINER[unit]
     cut = pc.divide(count, divisor)
@@ -344,11 +384,11 @@ def _epoch(text: pa.Array, unit: str) -> pa.Array:
     return pc.subtract(cut, behind.cast(pa.int64()))
 
 
-def _epoch_one(word: str | None, unit: str) -> int | None:
-    match = re.fullmatch(r"(-?)(\d{1,19})(?:\.(\d*))?", word or "")
+def _epoch_one(word: str, unit: str) -> int | None:
+    match = re.fullmatch(r"(-?)([0-9]{1,15})\.([0-9]*)", word)
     if match is None:
         return None
     sign, whole, fraction = match.groups()
     digits = {"s": 3, "ms": 0}.get(unit, 0)
-    scaled = int(whole) * 10**digits + int(((fraction or "") + "000")[:digits] or 0)
+    scaled = int(whole) * 10**digits + int((fraction + "000")[:digits] or 0)
     return int(sign + str(scaled)) // _FINER.get(unit, 1)

@@ -46,14 +46,14 @@ class Expr:
         For an enum attribute (``activity_id`` ...) the text itself fills the sibling (``activity_name``) where the
         value is 99 Other, as OCSF demands.
         """
-        return Lookup(self, dict(table), default)
+        return Lookup(self, _of_one_kind(table, default), default)
 
     def lookup_prefix(self, table: Mapping[str, Scalar], default: Scalar | None = None) -> Expr:
         """Like `lookup`, for the longest key that the text begins with, up to the end of a word.
 
         ``Get`` matches ``GetObject`` and ``Get``, not ``Getaway``: a lower-case letter may not follow.
         """
-        return LookupPrefix(self, dict(table), default)
+        return LookupPrefix(self, _of_one_kind(table, default), default)
 
     def is_in(self, values: Iterable[str]) -> Expr:
         """Return whether the text of self is one of `values`."""
@@ -440,6 +440,15 @@ def _constant(value: object) -> Scalar:
     if isinstance(value, str | int | float):
         return value
     raise SchemaError(f"{value!r} is no constant: give text, a number or a truth value")
+
+
+def _of_one_kind(table: Mapping[str, Scalar], default: Scalar | None) -> dict[str, Scalar]:
+    kinds = {type(value).__name__ for value in (*table.values(), *([] if default is None else [default]))}
+    if len(kinds) > 1:
+        raise SchemaError(
+            f"a lookup gives values of one kind, its default included; here are {', '.join(sorted(kinds))}"
+        )
+    return dict(table)
 
 
 def _condition(value: object) -> Expr:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import bisect
+from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ocsflake.mapping import paths
 from ocsflake.mapping.leftovers import Leftovers
-from ocsflake.mapping.values import scalar_text
+from ocsflake.mapping.values import scalar_text, with_nulls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -93,14 +94,10 @@ class Frame:
     rejects: tuple[Reject, ...] = ()
     skipped: Mapping[str, int] = field(factory=dict)
 
-    def origin_of(self, record: int) -> Mapping[str, str]:
-        """Return where a record came from."""
-        start = 0
-        for count, origin in self.origins:
-            start += count
-            if record < start:
-                return origin
-        return {}
+    def origins_of(self, records: Sequence[int]) -> list[Mapping[str, str]]:
+        """Return where records came from."""
+        ends = list(accumulate(count for count, _ in self.origins))
+        return [self.origins[bisect.bisect_right(ends, record)][1] for record in records]
 
     def origin_column(self, key: str) -> pa.Array:
         """Return one fact about the origin of every row, as text."""
@@ -111,9 +108,9 @@ class Frame:
 
 
 def concat(frames: Sequence[Frame]) -> Frame:
-    """Return frames as one: columns joined, row and record numbers moved."""
+    """Return frames as one: columns joined, what is absent made null, row and record numbers moved."""
     if len(frames) == 1:
-        return frames[0]
+        return evolve(frames[0], columns={name: with_nulls(c) for name, c in frames[0].columns.items()})
     total = sum(frame.rows for frame in frames)
     names = dict.fromkeys(name for frame in frames for name in frame.columns)
     columns = {}
@@ -121,7 +118,7 @@ def concat(frames: Sequence[Frame]) -> Frame:
         found = [(frame, frame.columns.get(name)) for frame in frames]
         kind = _common_type([column.type for _, column in found if column is not None])
         parts = [pa.nulls(f.rows, kind) if c is None else _as(c, kind) for f, c in found]
-        columns[name] = pa.concat_arrays(parts)
+        columns[name] = with_nulls(pa.concat_arrays(parts))
     row_starts, record_starts = _starts(f.rows for f in frames), _starts(f.read for f in frames)
     shift = zip(frames, row_starts, strict=True)
     leftovers = Leftovers(
@@ -156,9 +153,8 @@ class _Records:
 
     def __call__(self, numbers: Sequence[int]) -> list[bytes]:
         found = []
-        for number in numbers:
-            place = bisect.bisect_right(self.starts, number) - 1
-            found += self.frames[place].records([number - self.starts[place]])
+        for place, run in groupby(numbers, lambda number: bisect.bisect_right(self.starts, number) - 1):
+            found += self.frames[place].records([number - self.starts[place] for number in run])
         return found
 
 
@@ -199,4 +195,4 @@ def _as(column: pa.Array, kind: pa.DataType) -> pa.Array:
         return column
     if pa.types.is_null(column.type):
         return pa.nulls(len(column), kind)
-    return scalar_text(column)
+    return scalar_text(with_nulls(column))

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from attrs import frozen
 
 from ocsflake.mapping import paths
-from ocsflake.mapping.values import starts, string_text, token_column
+from ocsflake.mapping.values import starts, string_text, token_column, with_nulls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +19,9 @@ __all__ = ["Collector", "Leftovers", "flatten_tokens", "leaves_of"]
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
+
+_LONGEST = 256
+"""Characters of the longest path that is looked below: short values below a long path would fill the memory with it."""
 
 
 @frozen(eq=False)
@@ -95,16 +98,17 @@ class Collector:
             name, at, raw = pending.pop()
             if paths.EACH in name:
                 parts.append(_joined_by_row(name, at, raw))
-            elif starts(raw[0]) == b"{":
-                pending += self._inside(name, at, raw)
-            else:
-                numbers += [len(names)] * len(at)
-                names.append(name)
-                rows += at
-                values += raw
+                continue
+            if starts(raw[0]) == b"{" and len(name) <= _LONGEST:
+                inner, at, raw = self._inside(name, at, raw)
+                pending += inner
+            numbers += [len(names)] * len(at)
+            names.append(name)
+            rows += at
+            values += raw
         if names:
             keys = pa.array(names, pa.string()).take(pa.array(numbers, pa.int32()))
-            parts.append(flatten_tokens(pa.array(rows, pa.int32()), keys, token_column(values)))
+            parts.append(flatten_tokens(pa.array(rows, pa.int32()), keys, with_nulls(token_column(values))))
         return Leftovers.joined(parts)
 
     def _named(self) -> Iterator[tuple[str, list[int], list[bytes]]]:
@@ -113,22 +117,25 @@ class Collector:
                 yield prefix + paths.quote(key) if prefix[-1:] in ("", ".") else prefix, at, values
 
     @staticmethod
-    def _inside(name: str, at: list[int], raw: list[bytes]) -> Iterator[tuple[str, list[int], list[bytes]]]:
-        """Yield what is in the objects of one name; values that are no objects among them stay as they are."""
+    def _inside(
+        name: str, at: list[int], raw: list[bytes]
+    ) -> tuple[list[tuple[str, list[int], list[bytes]]], list[int], list[bytes]]:
+        """Return what is in the objects of one name, and the rows and values that are no objects."""
         objects: list[Mapping[str, bytes]] = []
         rows: list[int] = []
+        other_rows: list[int] = []
+        others: list[bytes] = []
         for row, value in zip(at, raw, strict=True):
             try:
-                members = _OBJECT.decode(value)
-            except msgspec.ValidationError:
-                yield name + paths.EACH if starts(value) == b"[" else name, [row], [value]
-            else:
-                objects.append(members)
+                objects.append(_OBJECT.decode(value))
                 rows.append(row)
+            except (msgspec.ValidationError, RecursionError):
+                other_rows.append(row)
+                others.append(value)
         inner = Collector()
         inner.rows = rows
         inner.take(objects, name + ".")
-        yield from inner._named()
+        return list(inner._named()), other_rows, others
 
 
 def flatten_tokens(rows: pa.Array, keys: pa.Array, tokens: pa.Array) -> Leftovers:
@@ -158,22 +165,35 @@ def flatten_tokens(rows: pa.Array, keys: pa.Array, tokens: pa.Array) -> Leftover
 
 
 def leaves_of(token: bytes, path: str) -> dict[str, str]:
-    """Return the leaves below one raw value: path to text, the values of a list joined by ``,``."""
+    """Return the leaves below one raw value: path to text, the values of a list joined by ``,``.
+
+    An object or a list that stands too deep is a leaf of its own, and its JSON the text.
+    """
     found: dict[str, list[str]] = {}
     pending: list[tuple[str, bytes]] = [(path, token)]
     while pending:
         where, value = pending.pop()
         start = starts(value)
-        if start == b"{":
-            inner = _OBJECT.decode(value)
-            pending += [(f"{where}.{paths.quote(key)}", inner[key]) for key in reversed(inner)]
-        elif start == b"[":
-            pending += [(where + paths.EACH, element) for element in reversed(_LIST.decode(value))]
+        inner = _inner(where, value, start) if start in (b"{", b"[") else None
+        if inner is not None:
+            pending += reversed(inner)
         elif start == b'"':
             found.setdefault(where, []).append(msgspec.json.decode(value, type=str))
         elif start != b"n":
             found.setdefault(where, []).append(bytes(value).decode())
     return {where: ",".join(values) for where, values in found.items()}
+
+
+def _inner(where: str, value: bytes, start: bytes) -> list[tuple[str, bytes]] | None:
+    """Return what an object or a list holds, with paths; ``None`` where that is too deep to look at."""
+    if len(where) > _LONGEST:
+        return None
+    try:
+        if start == b"{":
+            return [(f"{where}.{paths.quote(key)}", inner) for key, inner in _OBJECT.decode(value).items()]
+        return [(where + paths.EACH, element) for element in _LIST.decode(value)]
+    except RecursionError:
+        return None
 
 
 def _joined_by_row(name: str, at: Sequence[int], raw: Sequence[bytes]) -> Leftovers:

@@ -10,7 +10,17 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["each", "fit", "lengths", "relist", "relist_flat", "rows_with", "same_list", "singles", "without"]
+__all__ = [
+    "each",
+    "fit",
+    "lengths",
+    "relist",
+    "relist_flat",
+    "rows_with",
+    "same_list",
+    "singles",
+    "without",
+]
 
 
 def each(column: pa.Array, function: Callable[[pa.Array], pa.Array]) -> pa.Array:

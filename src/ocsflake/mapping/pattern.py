@@ -10,25 +10,28 @@ from attrs import frozen
 
 from ocsflake.mapping.frame import Frame
 from ocsflake.mapping.leftovers import Leftovers
-from ocsflake.mapping.records import MAX_RECORD
+from ocsflake.mapping.records import MAX_RECORD, split_records
 from ocsflake.mapping.rejects import Reject
 from ocsflake.mapping.shred import JsonRecords, column_frame
+from ocsflake.model import RawBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ocsflake.mapping.frame import Node
     from ocsflake.mapping.paths import Path
-    from ocsflake.model import RawBatch
 
 __all__ = ["PatternText"]
 
 _BLOCK_LINES = 20_000
+_BOM = b"\xef\xbb\xbf"
 
 
 @frozen
 class PatternText:
     """A parser of text, one record a line, and of the same log type as JSON or Arrow columns.
+
+    Where the records come one a buffer, or as messages of CloudWatch Logs, a record may have several lines.
 
     Attributes:
         patterns: Regular expressions (RE2) with named groups, each for a whole line; the first that matches counts.
@@ -50,19 +53,29 @@ class PatternText:
         if isinstance(raw.records, pa.RecordBatch):
             yield column_frame(raw.records, raw.origin)
             return
-        data = raw.records if isinstance(raw.records, bytes) else b"\n".join(raw.records)
-        data = data.removeprefix(b"\xef\xbb\xbf")
-        if data.lstrip()[:1] in (b"{", b"["):
-            yield from JsonRecords()(raw, root)
-            return
+        data = raw.records if isinstance(raw.records, bytes) else b"".join(raw.records[:1])
+        rejects: list[Reject] = []
+        if data.removeprefix(_BOM).lstrip()[:1] in (b"{", b"["):
+            lines: list[bytes] = []
+            found: list[bytes] = []
+            for record in [data] if isinstance(raw.records, bytes) else raw.records:
+                inner, bad = split_records(record, (), texts=lines)
+                found += inner
+                rejects += [Reject(r.record, r.reason, "", raw.origin) for r in bad]
+            yield from JsonRecords()(RawBatch(found, raw.origin), root)
+        else:
+            lines = data.removeprefix(_BOM).split(b"\n") if isinstance(raw.records, bytes) else [*raw.records]
         mark = self.comment.encode()
-        lines = [line.rstrip(b"\r") for line in data.split(b"\n") if line.strip() and not line.startswith(mark)]
+        lines = [line.rstrip(b"\r\n") for line in lines if line.strip() and not line.startswith(mark)]
         for start in range(0, len(lines), _BLOCK_LINES):
-            yield self._frame(lines[start : start + _BLOCK_LINES], raw.origin)
+            yield self._frame(lines[start : start + _BLOCK_LINES], raw.origin, rejects)
+            rejects = []
+        if rejects:
+            yield self._frame([], raw.origin, rejects)
 
-    def _frame(self, lines: list[bytes], origin: Mapping[str, str]) -> Frame:
-        rejects = [Reject(line, reason, "", origin) for line in lines if (reason := _problem(line))]
-        good = [line for line in lines if not _problem(line)] if rejects else lines
+    def _frame(self, lines: list[bytes], origin: Mapping[str, str], others: list[Reject]) -> Frame:
+        rejects = others + [Reject(line, reason, "", origin) for line in lines if (reason := _problem(line))]
+        good = [line for line in lines if not _problem(line)] if len(rejects) > len(others) else lines
         text = pa.array(good, pa.binary()).cast(pa.string())
         columns: dict[str, pa.Array] = {}
         open_rows = pa.repeat(pa.scalar(True), len(good))

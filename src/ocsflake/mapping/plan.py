@@ -11,6 +11,7 @@ from attrs import frozen
 from ocsflake.errors import SchemaError
 from ocsflake.mapping import expr as e
 from ocsflake.mapping import paths
+from ocsflake.mapping.checks import check_conditions
 from ocsflake.mapping.derive import EnumRule, ObservableRule
 from ocsflake.mapping.frame import Node, tree
 from ocsflake.mapping.uses import Use, uses
@@ -75,7 +76,7 @@ class CompiledEvent:
         constants: Attributes that are the same in every event, text or int.
         observables: The attributes that are observables.
         uses: Raw path to what carries its value.
-        singles: The attributes that hold one value an event.
+        depths: Attribute to how many lists its values stand in.
         schema: The Arrow schema of the events.
         loose: The same with nothing required, for events that are yet to be judged.
         validate: Finds what is wrong with a batch of events.
@@ -89,7 +90,7 @@ class CompiledEvent:
     constants: Mapping[str, str | int]
     observables: tuple[ObservableRule, ...]
     uses: Mapping[paths.Path, tuple[Use, ...]]
-    singles: frozenset[str]
+    depths: Mapping[str, int]
     schema: pa.Schema
     loose: pa.Schema
     validate: Callable[[pa.RecordBatch], Report]
@@ -127,8 +128,17 @@ def compile_mapper(
     if not found:
         names = ", ".join(event.event_class for event in mapper.events)
         raise SchemaError(f"{mapper.log_type}: OCSF {schema.version} has none of its event classes ({names})")
-    root = tree([*named, *mapper.parse.whole_paths()])
+    root = tree([*named, *mapper.parse.whole_paths(), *_expected(mapper, named)])
     return CompiledMapper(mapper, schema.version, raw_data, root, tuple(found))
+
+
+def _expected(mapper: Mapper, named: list[paths.Path]) -> Iterator[paths.Path]:
+    """Yield the raw paths that go to ``unmapped`` by name: a column is cheaper than what nobody expected."""
+    for text in mapper.unmapped:
+        if not text.endswith(".*"):
+            path = paths.parse(text)
+            if not any(other[: len(path)] == path for other in named):
+                yield path
 
 
 def _raw_paths(event: EventMap) -> Iterator[paths.Path]:
@@ -143,6 +153,7 @@ def _newest_class(mapper: Mapper, event: EventMap) -> EventClass:
         newest = schema.event_class(event.event_class, schema.profiles())
         for path in event.fields:
             _check_leaf(path, newest.attribute(path))
+        check_conditions(event)
     except SchemaError as error:
         raise SchemaError(f"{mapper.log_type}: {error}") from None
     return newest
@@ -193,7 +204,7 @@ def _compile_event(
         constants=constants,
         observables=found,
         uses=_uses(event, fields, {plan.path for plan in enums if plan.sibling}),
-        singles=frozenset(x.path for x in fields if "[]" not in x.path and not x.attribute.is_array),
+        depths={x.path: x.path.count("[]") + x.attribute.is_array for x in fields},
         schema=arrow,
         loose=loose,
         validate=compile_validator(event_class, loose, warnings=False),

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from ocsflake.mapping import paths
 from ocsflake.mapping.frame import Node
 from ocsflake.mapping.leftovers import Leftovers, flatten_tokens
-from ocsflake.mapping.lists import each
+from ocsflake.mapping.lists import each, lengths, relist
 from ocsflake.mapping.shred import JsonRecords
 from ocsflake.mapping.values import string_text
 
@@ -34,10 +34,22 @@ __all__ = ["ProtoJson"]
 
 _PLAIN = JsonRecords()
 _JSON = msgspec.json.Decoder(msgspec.Raw)
+_ABSENT = pa.array([b"", b"null"], pa.binary())
 _CAPITAL = re.compile(r"[A-Z]")
 _WORD = re.compile(r"_([a-z0-9])")
 
-Names = dict[paths.Path, paths.Path]
+
+@frozen
+class _Names:
+    """The other spellings of the paths that a mapper names.
+
+    Attributes:
+        stands_for: Path as it may come to path of the table.
+        snake: Those that are spelt as in the ``.proto`` file.
+    """
+
+    stands_for: dict[paths.Path, paths.Path] = field(factory=dict)
+    snake: set[paths.Path] = field(factory=set)
 
 
 @frozen
@@ -66,41 +78,44 @@ class ProtoJson:
         spelt, names = _spellings(self, root)
         free = frozenset(map(paths.parse, self.free))
         for frame in self.records(raw, spelt):
-            if any(paths.parse(name) in names for name in frame.columns):
-                yield _renamed(frame, names, free)
-            else:
-                yield frame
+            other = _other_spellings(frame, names)
+            yield _renamed(frame, names, free, camel=bool(other & names.snake)) if other else frame
 
 
 @functools.lru_cache(maxsize=64)
-def _spellings(parser: ProtoJson, root: Node) -> tuple[Node, Names]:
+def _spellings(parser: ProtoJson, root: Node) -> tuple[Node, _Names]:
     """Return `root` with every name in each of its spellings, and the paths that those stand for."""
     free, lower = frozenset(map(paths.parse, parser.free)), frozenset(map(paths.parse, parser.lower))
-    names: Names = {}
+    names = _Names()
 
     def spelt(node: Node, stands_for: paths.Path, path: paths.Path, style: str) -> Node:
         found = Node(whole=node.whole)
         if path != stands_for:
-            names[path] = stands_for
+            names.stands_for[path] = stands_for
+        if style == "snake":
+            names.snake.add(path)
         if node.each:
             found.each.append(spelt(node.each[0], (*stands_for, paths.EACH), (*path, paths.EACH), style))
         for key, child in node.children.items():
             for spelling, inner in _of_key(key, stands_for, style, free, lower):
+                if spelling != key and spelling in node.children:
+                    continue  # another name of the table
                 found.children[spelling] = spelt(child, (*stands_for, key), (*path, spelling), inner)
         return found
 
     tree = spelt(root, (), (), "")
-    for other, text in parser.aliases:
-        path, stands_for = paths.parse(other), paths.parse(text)
-        names[path] = stands_for
+    for path, stands_for in sorted(map(_pair, parser.aliases), key=lambda pair: len(pair[0])):
+        names.stands_for[path] = stands_for
         named, place = _find(root, stands_for), tree
         for step in path[:-1]:
             place = place.children.setdefault(step, Node())
         if named is not None:
-            grown = spelt(named, stands_for, path, "")
-            grown.children |= place.children[path[-1]].children if path[-1] in place.children else {}
-            place.children[path[-1]] = grown
+            place.children[path[-1]] = spelt(named, stands_for, path, "")
     return tree, names
+
+
+def _pair(alias: tuple[str, str]) -> tuple[paths.Path, paths.Path]:
+    return paths.parse(alias[0]), paths.parse(alias[1])
 
 
 def _of_key(
@@ -111,7 +126,7 @@ def _of_key(
     A message is written in one style throughout, so the first name that differs between them settles it.
     """
     if _within(holder, lower):
-        styles = {"camel": key, "lower": key.lower()}
+        styles = {"as it is": key, "lower": key.lower()}
     elif _within(holder, free):
         styles = {"camel": key}
     else:
@@ -135,21 +150,51 @@ def _find(node: Node | None, path: paths.Path) -> Node | None:
     return node
 
 
-def _renamed(frame: Frame, names: Names, free: frozenset[paths.Path]) -> Frame:
-    """Return a frame with the names of the table."""
+def _other_spellings(frame: Frame, names: _Names) -> set[paths.Path]:
+    """Return the paths in another spelling that have values."""
+    columns = {paths.parse(name): column for name, column in frame.columns.items()}
+    found = {path for path, column in columns.items() if path in names.stands_for and _has_values(column)}
+    for path in map(paths.parse, pc.unique(frame.leftovers.keys).to_pylist()):
+        found |= {path[:length] for length in range(1, len(path)) if path[:length] in names.stands_for}
+    return found
+
+
+def _has_values(column: pa.Array) -> bool:
+    while pa.types.is_list(column.type):
+        column = column.flatten()
+    return bool(pc.any(_present(column)).as_py())
+
+
+def _present(tokens: pa.Array) -> pa.Array:
+    if not pa.types.is_binary(tokens.type):
+        return tokens.is_valid()
+    return pc.and_(tokens.is_valid(), pc.invert(pc.is_in(tokens, value_set=_ABSENT)))
+
+
+def _renamed(frame: Frame, names: _Names, free: frozenset[paths.Path], *, camel: bool) -> Frame:
+    """Return a frame with the names of the table; `camel` says that names which it lacks are to be respelt too."""
     columns: dict[str, pa.Array] = {}
     for name, column in frame.columns.items():
         path = paths.parse(name)
-        path = names.get(path, path)
+        path = names.stands_for.get(path, path)
         found = each(column, _json_of_text) if path in free else column
         known = paths.join(path)
-        columns[known] = pc.if_else(columns[known].is_valid(), columns[known], found) if known in columns else found
-    return evolve(frame, columns=columns, leftovers=_renamed_leftovers(frame.leftovers, names, free))
+        columns[known] = _either(columns[known], found) if known in columns else found
+    return evolve(frame, columns=columns, leftovers=_leftovers(frame.leftovers, names, free, camel))
 
 
-def _renamed_leftovers(left: Leftovers, names: Names, free: frozenset[paths.Path]) -> Leftovers:
+def _either(first: pa.Array, second: pa.Array) -> pa.Array:
+    """Return the values of two spellings of one name, within lists too."""
+    if pa.types.is_list(first.type) and lengths(first).equals(lengths(second)):
+        return relist(first, _either(first.flatten(), second.flatten()))
+    if pa.types.is_list(first.type):
+        return pc.if_else(first.is_valid(), first, second)
+    return pc.if_else(_present(first), first, second)
+
+
+def _leftovers(left: Leftovers, names: _Names, free: frozenset[paths.Path], camel: bool) -> Leftovers:
     encoded = left.keys.dictionary_encode()
-    found = [_known_path(paths.parse(key), names, free) for key in encoded.dictionary.to_pylist()]
+    found = [_known_path(paths.parse(key), names, free, camel) for key in encoded.dictionary.to_pylist()]
     keys = pa.array([paths.join(path) for path in found], pa.string()).take(encoded.indices)
     json = pa.array([path in free for path in found], pa.bool_()).take(encoded.indices)
     if not pc.any(json).as_py():
@@ -165,20 +210,22 @@ def _renamed_leftovers(left: Leftovers, names: Names, free: frozenset[paths.Path
     )
 
 
-def _known_path(path: paths.Path, names: Names, free: frozenset[paths.Path]) -> paths.Path:
+def _known_path(path: paths.Path, names: _Names, free: frozenset[paths.Path], camel: bool) -> paths.Path:
     known: paths.Path = ()
     for place, step in enumerate(path):
-        if path[: place + 1] in names:
-            known = names[path[: place + 1]]
-        elif _within(known, free):
-            known = (*known, step)
-        else:
+        if path[: place + 1] in names.stands_for:
+            known = names.stands_for[path[: place + 1]]
+        elif camel and not _within(known, free):
             known = (*known, _WORD.sub(lambda m: m[1].upper(), step))
+        else:
+            known = (*known, step)
     return known
 
 
 def _json_of_text(tokens: pa.Array) -> pa.Array:
     """Return JSON tokens where text that holds JSON is that JSON."""
+    if not pa.types.is_binary(tokens.type):
+        return tokens
     text = string_text(tokens)
     if text.null_count == len(text):
         return tokens

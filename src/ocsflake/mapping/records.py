@@ -45,19 +45,22 @@ _SURROGATES = re.compile(
 )
 
 
-def split_records(data: bytes, unwrap: tuple[str, ...], *, csv: bool = False) -> tuple[list[bytes], list[Reject]]:
+def split_records(
+    data: bytes, unwrap: tuple[str, ...], *, csv: bool = False, texts: list[bytes] | None = None
+) -> tuple[list[bytes], list[Reject]]:
     """Return the records of a buffer, as buffers of one JSON object each, and what is no record.
 
     Args:
         data: JSON in any of the forms that the module names.
         unwrap: Keys of an envelope whose value is a list of records, or a record.
         csv: Whether what does not begin like JSON is CSV with a header.
+        texts: Takes the messages of CloudWatch Logs that do not begin like JSON; without it they are rejects.
 
     Returns:
         Records (not yet decoded: msgspec's raw buffers, or bytes), and a reject for each value that is no JSON
         object or no JSON at all.
     """
-    splitter = _Splitter(unwrap)
+    splitter = _Splitter(unwrap, texts)
     if data.startswith(_BOM):
         data = data[len(_BOM) :]
     if _invalid_utf8(data) is not None:
@@ -92,8 +95,9 @@ def problem(error: Exception) -> str:
 class _Splitter:
     """Collects records and rejects while envelopes are taken off, to a bounded depth."""
 
-    def __init__(self, unwrap: tuple[str, ...]) -> None:
+    def __init__(self, unwrap: tuple[str, ...], texts: list[bytes] | None) -> None:
         self.unwrap = unwrap
+        self.texts = texts
         self.signs = [json.dumps(key).encode() for key in (*unwrap, "detail-type", "logEvents", "tables", "messageId")]
         self.records: list[bytes] = []
         self.rejects: list[Reject] = []
@@ -222,6 +226,9 @@ class _Splitter:
             text = _TEXT.decode(_decode_object(event)["message"]).encode()
         except (*_JSON_ERRORS, KeyError):
             self.reject(event, "a log event has no message")
+            return
+        if self.texts is not None and text.lstrip()[:1] not in (b"{", b"["):
+            self.texts.append(text)
             return
         try:
             self.envelope(text, depth + 1)

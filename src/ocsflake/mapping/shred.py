@@ -22,7 +22,7 @@ from ocsflake.mapping.leftovers import Collector, Leftovers
 from ocsflake.mapping.lists import relist
 from ocsflake.mapping.records import MAX_RECORD, problem, repair_surrogates, split_records
 from ocsflake.mapping.rejects import Reject
-from ocsflake.mapping.values import starts, token_column
+from ocsflake.mapping.values import starts, token_column, with_nulls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,10 +35,22 @@ __all__ = ["JsonRecords", "column_frame", "shred_values"]
 _CHUNK_ROWS = 1000
 _CHUNK_BYTES = 4 << 20
 
+_SCALARS = (
+    pa.types.is_string,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_boolean,
+    pa.types.is_timestamp,
+    pa.types.is_date,
+    pa.types.is_decimal,
+    pa.types.is_null,
+)
+
 Object = dict[str, msgspec.Raw]
 _OBJECT = msgspec.json.Decoder(Object)
 _OBJECT_OR_NULL = msgspec.json.Decoder(Object | None)
 _LIST_OR_NULL = msgspec.json.Decoder(list[msgspec.Raw] | None)
+_ANY = msgspec.json.Decoder(msgspec.Raw)
 _NOTHING: Object = {}
 _JSON_ERRORS = (msgspec.DecodeError, RecursionError)
 
@@ -86,8 +98,8 @@ def column_frame(batch: pa.RecordBatch, origin: Mapping[str, str]) -> Frame:
     """Return a frame of records that came as Arrow columns; raw bytes are their JSON."""
 
     def records(numbers: Sequence[int]) -> list[bytes]:
-        rows = batch.take(pa.array(numbers, pa.int64())).to_pylist()
-        return [msgspec.json.encode({k: v for k, v in row.items() if v is not None}, enc_hook=str) for row in rows]
+        rows = batch.take(pa.array(numbers, pa.int64())).to_pylist(maps_as_pydicts="lossy")
+        return [_as_json({k: v for k, v in row.items() if v is not None}) for row in rows]
 
     columns = {
         paths.quote(name): _plain(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)
@@ -112,7 +124,8 @@ def shred_values(tokens: pa.Array, node: Node, path: str) -> dict[str, pa.Array]
         return {name: relist(tokens, column) for name, column in shred_values(tokens.flatten(), node, path).items()}
     values: list[Any] = [b"" if v is None else v for v in tokens.cast(pa.binary()).to_pylist()]
     with _paused_gc():
-        return _below(values, node, path, None)
+        found = _below(values, node, path, None)
+    return {name: with_nulls(column) for name, column in found.items()}
 
 
 def _records_of(records: Any, unwrap: tuple[str, ...], csv: bool) -> tuple[list[bytes], list[Reject]]:
@@ -246,7 +259,7 @@ def _members(objects: Sequence[Object], node: Node, prefix: str, left: Collector
     columns: dict[str, pa.Array] = {}
     for key, child in node.children.items():
         tokens: list[Any] = [found.pop(key, b"") for found in objects]
-        if any(tokens):
+        if any(tokens) or paths.EACH in prefix:  # elements without a value are elements, and so in every batch
             path = prefix + paths.quote(key)
             if child.whole:
                 columns[path] = token_column(tokens)
@@ -277,7 +290,7 @@ def _elements(tokens: Sequence[Any], node: Node, path: str, left: Collector | No
             elements += found
             owners += [number] * len(found)
         offsets.append(len(elements))
-    if not elements:
+    if not elements and paths.EACH not in path:
         return {}
     if left is not None:
         outer = left.rows
@@ -317,7 +330,8 @@ def _inner_json(token: Any) -> bytes:
     if value[:1] == b'"':
         text = msgspec.json.decode(value, type=str)
         if text.lstrip()[:1] in ("{", "["):
-            return text.encode()
+            with contextlib.suppress(*_JSON_ERRORS):
+                return bytes(_ANY.decode(text.encode()))
     return value
 
 
@@ -326,16 +340,32 @@ def _list_or_object(token: Any) -> list[Any] | None:
 
 
 def _plain(column: pa.Array) -> pa.Array:
-    """Return a column without dictionaries or large offsets."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
+    """Return a column of scalars without dictionaries or large offsets; anything else as JSON tokens."""
+    if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-        kind = column.type
+    kind = column.type
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return column.cast(pa.string())
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return column.cast(pa.string())
-    return column
+    if any(is_kind(kind) for is_kind in _SCALARS):
+        return column
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        values = column.to_pylist()
+        return pa.array([None if value is None else value.decode(errors="replace") for value in values], pa.string())
+    values = column.to_pylist(maps_as_pydicts="lossy")
+    return pa.array([None if value is None else _as_json(value) for value in values], pa.binary())
+
+
+def _as_json(value: Any) -> bytes:
+    return msgspec.json.encode(_decoded(value), enc_hook=str)
+
+
+def _decoded(value: Any) -> Any:
+    """Return a value of Arrow's without bytes, which JSON does not know."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, dict):
+        return {str(key): _decoded(inner) for key, inner in value.items()}
+    return [_decoded(inner) for inner in value] if isinstance(value, list) else value
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
@@ -27,6 +28,7 @@ __all__ = ["DelimitedText"]
 
 _BLOCK = 4 << 20
 _BOM = b"\xef\xbb\xbf"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 @frozen
@@ -35,11 +37,14 @@ class DelimitedText:
 
     Attributes:
         columns: The names of the columns where no header says otherwise.
-        names: All names that a header may hold. A line of nothing but these is a header, wherever it stands;
-            capitals, ``-`` and ``_`` do not count.
+        names: The names that a header may hold. A line of names, most of them these, is a header wherever it stands;
+            capitals, ``-`` and ``_`` do not count. The others are columns that nobody knows yet.
         separator: One character between fields.
         null: The field that stands for no value.
-        header: What a header line begins with (``#Fields:``); lines that begin with ``#`` are no records then.
+        header: What a header line begins with (``#Fields:``); lines that begin with ``#`` are no records then, and
+            a header may hold other names too.
+        layouts: Columns of text without a header, each with a regular expression that its lines begin with. Lines may
+            end before any of the columns; what follows the last is ``column 34`` and so on.
     """
 
     columns: tuple[str, ...]
@@ -47,6 +52,7 @@ class DelimitedText:
     separator: str = " "
     null: str = "-"
     header: str = ""
+    layouts: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def whole_paths(self) -> list[paths.Path]:
         """Return no paths: every column is a value."""
@@ -64,8 +70,8 @@ class DelimitedText:
             for frame in JsonRecords()(raw, tree((key,) for key in sorted(keys))):
                 yield self._named(frame)
             return
-        columns = self._header(raw.head.removeprefix(_BOM)) or self.columns
         first, _, rest = data.partition(b"\n")
+        columns = self._head(raw.head.removeprefix(_BOM)) or self._layout(first)
         if header := self._header(first):
             columns, data = header, rest
         for block in _blocks(data):
@@ -85,8 +91,10 @@ class DelimitedText:
         table = self._parse(block, columns)
         if table is None:
             return None
-        names = pa.array(sorted(self.names), pa.string())
-        if pc.any(pc.is_in(table.column(0), value_set=names)).as_py():
+        words = pc.replace_substring_regex(
+            pc.utf8_lower(pc.unique(table.column(0))), pattern=r"[-_${}]", replacement=""
+        )
+        if pc.any(pc.is_in(words, value_set=pa.array(sorted(map(_fold, self.names)), pa.string()))).as_py():
             return None
         return _frame_of(table, block, columns, origin, ())
 
@@ -96,8 +104,23 @@ class DelimitedText:
         text = line.decode(errors="replace").strip()
         if not text.startswith(self.header):
             return ()
-        words = [_fold(word.strip("${}")) for word in text[len(self.header) :].split()]
-        return tuple(known[word] for word in words) if words and all(word in known for word in words) else ()
+        words = [word.strip("${}") for word in text[len(self.header) :].split()]
+        found = tuple(known.get(_fold(word), word) for word in words)
+        most = 2 * sum(_fold(word) in known for word in words) > len(words) and all(map(_NAME.fullmatch, words))
+        return found if (self.header or most) and len(set(found)) == len(found) else ()
+
+    def _head(self, lines: bytes) -> tuple[str, ...]:
+        """Return the columns that the last header of some lines names."""
+        return next((found for line in reversed(lines.split(b"\n")) if (found := self._header(line))), ())
+
+    def _layout(self, line: bytes) -> tuple[str, ...]:
+        """Return the columns of text that begins with a line and has no header."""
+        text = line.decode(errors="replace")
+        for beginning, columns in self.layouts:
+            if re.match(beginning, text):
+                count = text.rstrip(f"\r{self.separator}").count(self.separator) + 1
+                return (*columns[:count], *(f"column {n}" for n in range(len(columns) + 1, count + 1)))
+        return self.columns
 
     def _sections(self, data: bytes) -> Iterator[tuple[tuple[str, ...], bytes]]:
         """Yield runs of lines with the header above them; a concatenated file has several."""
@@ -143,15 +166,16 @@ class DelimitedText:
     def _good_lines(self, block: bytes, width: int, origin: Mapping[str, str]) -> tuple[bytes, list[Reject]]:
         """Return the lines that parse, and a reject for every other."""
         good, rejects = [], []
+        separator = self.separator.encode()
         for raw in block.split(b"\n"):
             line = raw.rstrip(b"\r")
-            if not line.strip():
-                continue
+            if line.endswith(separator) and line.count(separator) == width:
+                line = line[: -len(separator)]  # a separator behind the last field, not another field
             reason = self._problem(line, width)
-            if reason:
-                rejects.append(Reject(line, reason, "", origin))
-            else:
+            if not reason:
                 good.append(line)
+            elif line.strip():
+                rejects.append(Reject(line, reason, "", origin))
         return b"\n".join(good), rejects
 
     def _problem(self, line: bytes, width: int) -> str:
@@ -169,7 +193,16 @@ class DelimitedText:
     def _named(self, frame: Frame) -> Frame:
         """Return a frame whose columns have the log type's own names, whatever their spelling."""
         known = {_fold(name): paths.quote(name) for name in self.names}
-        return evolve(frame, columns={known.get(_fold(name.strip('"')), name): c for name, c in frame.columns.items()})
+        columns = {known.get(_fold(name.strip('"')), name): self._valued(c) for name, c in frame.columns.items()}
+        return evolve(frame, columns=columns)
+
+    def _valued(self, column: pa.Array) -> pa.Array:
+        """Return a column of JSON or Parquet without the texts that stand for no value."""
+        if not (pa.types.is_string(column.type) or pa.types.is_binary(column.type)):
+            return column
+        word = self.null if pa.types.is_string(column.type) else msgspec.json.encode(self.null)
+        absent = pc.is_in(column, value_set=pa.array([word], column.type))
+        return pc.if_else(absent, pa.scalar(None, column.type), column) if pc.any(absent).as_py() else column
 
 
 def _frame_of(
@@ -204,7 +237,14 @@ def _blocks(lines: bytes) -> Iterator[bytes]:
 
 
 def _longest_line(block: bytes) -> int:
-    return len(block) if len(block) <= MAX_RECORD else max(map(len, block.split(b"\n")))
+    """Return a length that is over `MAX_RECORD` if a line is."""
+    start = 0
+    while len(block) - start > MAX_RECORD:
+        end = block.rfind(b"\n", start, start + MAX_RECORD + 1)
+        if end < 0:
+            return MAX_RECORD + 1
+        start = end + 1
+    return len(block) - start
 
 
 def _lines(block: bytes, numbers: Sequence[int]) -> list[bytes]:

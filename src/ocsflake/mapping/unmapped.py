@@ -76,6 +76,9 @@ def _list_leaves(path: str, at: pa.Array, column: pa.Array) -> Leftovers:
     while pa.types.is_list(values.type):
         column = relist_flat(column, values)
         values = column.flatten()
+    if pa.types.is_binary(values.type) and pc.any(pc.match_substring_regex(values, pattern=rb"^[{\[]")).as_py():
+        rows = at.take(pc.list_parent_indices(column))
+        return flatten_tokens(rows, pa.repeat(pa.scalar(name), len(values)), values)
     text = json_text(values) if pa.types.is_nested(values.type) else scalar_text(values)
     kept = text.is_valid()
     lists = relist(without(column, kept), text.filter(kept))

@@ -61,11 +61,16 @@ def _carried(
     elif isinstance(x, e.When):
         yield from _carried(x.then, (*conditions, x.condition), with_sibling)
         yield from _carried(x.otherwise, (*conditions, e.Not(x.condition)), with_sibling)
-    elif isinstance(x, e.Lookup):
+    elif isinstance(x, e.Lookup) and not isinstance(x.key, e.Extract | e.Split):  # a part does not stand for the whole
         kept = () if with_sibling and x.default is not None else (e.IsIn(x.key, tuple(x.table)),)
         yield from _carried(x.key, conditions + kept, with_sibling)
     elif isinstance(x, e.Equal):
         yield from _carried(x.value, (*conditions, x), with_sibling)
-    elif isinstance(x, e.Epoch | e.Text | e.Lower | e.Extract | e.Split | e.Apply):
+    elif isinstance(x, e.Extract | e.Split):  # of a text that has no such part nothing is carried
+        yield from _carried(x.value, (*conditions, e.Not(e.IsNull(x))), with_sibling)
+    elif isinstance(x, e.Apply):
+        for child in x.children():
+            yield from _carried(child, (*conditions, e.Not(e.IsNull(x))), with_sibling)
+    elif isinstance(x, e.Epoch | e.Text | e.Lower):
         for child in x.children():
             yield from _carried(child, conditions, with_sibling)

@@ -16,10 +16,23 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocsflake.mapping.lists import relist
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MAX_TIME", "is_ip", "json_text", "parse_time", "scalar_text", "starts", "string_text", "token_column"]
+__all__ = [
+    "MAX_TIME",
+    "is_ip",
+    "json_text",
+    "parse_time",
+    "scalar_text",
+    "starts",
+    "string_text",
+    "token_column",
+    "with_nulls",
+    "whole_numbers",
+]
 
 MAX_TIME = 253_402_300_800_000
 """Milliseconds from 1970 to the year 10000: no time in an event reaches it."""
@@ -45,6 +58,7 @@ _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?\s*([Zz]|UTC|[+-]\d\d(?::?\d\d)?)?)?",
     re.ASCII,
 )
+_WHOLE = re.compile(r"-?0*[0-9]{1,19}")
 _STRINGS = msgspec.json.Decoder(list[str])
 _ACCESS_LOG = re.compile(r"(\d{1,2})/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-]\d{4})")
 _ABSENT = pa.array([b"", b"null"], pa.binary())
@@ -61,21 +75,26 @@ def starts(token: bytes) -> bytes:
 
 
 def token_column(tokens: Sequence[bytes]) -> pa.Array:
-    """Return JSON tokens as a binary column; an empty buffer and ``null`` become null."""
+    """Return JSON tokens as a binary column; see `with_nulls` for what is absent."""
     data = b"".join(tokens)
     offsets = array("i", list(accumulate(map(len, tokens), initial=0)))
-    return _with_nulls(
-        pa.Array.from_buffers(pa.binary(), len(tokens), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
-    )
+    return pa.Array.from_buffers(pa.binary(), len(tokens), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
 
 
-def _with_nulls(tokens: pa.Array) -> pa.Array:
-    """Return a fresh binary column without nulls, with empty values and ``null`` made null."""
+def with_nulls(tokens: pa.Array) -> pa.Array:
+    """Return a column of JSON tokens, or lists of them, with empty tokens and ``null`` made null; others as they are."""
+    if pa.types.is_list(tokens.type):
+        inner = tokens.flatten()
+        found = with_nulls(inner)
+        return tokens if found is inner else relist(tokens, found)
+    if not pa.types.is_binary(tokens.type):
+        return tokens
     absent = pc.is_in(tokens, value_set=_ABSENT)
     if not pc.any(absent).as_py():
         return tokens
-    valid = pc.invert(absent)
-    return pa.Array.from_buffers(pa.binary(), len(tokens), [valid.buffers()[1], *tokens.buffers()[1:]])
+    if tokens.null_count or tokens.offset:
+        return pc.if_else(absent, pa.scalar(None, pa.binary()), tokens)
+    return pa.Array.from_buffers(pa.binary(), len(tokens), [pc.invert(absent).buffers()[1], *tokens.buffers()[1:]])
 
 
 def string_text(tokens: pa.Array) -> pa.Array:
@@ -108,6 +127,23 @@ def scalar_text(values: pa.Array) -> pa.Array:
     if pa.types.is_null(kind):
         return pa.nulls(len(values), pa.string())
     return values.cast(pa.string())
+
+
+def whole_numbers(text: pa.Array) -> pa.Array:
+    """Return whole numbers (int64); null where a text is anything but decimal digits, or too large."""
+    hexadecimal = pc.or_(pc.starts_with(text, pattern="0x"), pc.starts_with(text, pattern="0X"))
+    if not pc.any(hexadecimal).as_py():  # Arrow would take those
+        try:
+            return text.cast(pa.int64())
+        except pa.ArrowInvalid:
+            pass
+    encoded = text.dictionary_encode()
+    return pa.array([_whole_number(word) for word in encoded.dictionary.to_pylist()], pa.int64()).take(encoded.indices)
+
+
+def _whole_number(word: str | None) -> int | None:
+    number = int(word) if word is not None and _WHOLE.fullmatch(word) else None
+    return number if number is not None and -(2**63) <= number < 2**63 else None
 
 
 def json_text(values: pa.Array) -> pa.Array:

@@ -1,10 +1,10 @@
-"""Amazon Route 53 Resolver query logs to DNS Activity 4003.
+r"""Amazon Route 53 Resolver query logs to DNS Activity 4003.
 
 JSON as Resolver delivers it to S3 and Firehose, or in CloudWatch Logs envelopes. DNS Firewall actions become the action
 and the disposition: ALERT is traffic that was allowed.
 
 OCSF before 1.5 holds host names to a pattern. There a name stands without its trailing dot, and what the pattern
-forbids, such as ``_ldap._tcp`` or an escaped ``\\052``, leaves the query in ``unmapped``. From 1.5 on a name stands as
+forbids, such as ``_ldap._tcp`` or an escaped ``\052``, leaves the query in ``unmapped``. From 1.5 on a name stands as
 it was logged.
 
 The fields: https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resolver-query-logs-format.html

@@ -13,7 +13,8 @@ The fields: https://docs.aws.amazon.com/waf/latest/developerguide/logging-fields
 
 from __future__ import annotations
 
-from ocsflake.mappers._http import addresses, header, http_activity
+from ocsflake.mappers._http import addresses, http_activity
+from ocsflake.mappers._pairs import named
 from ocsflake.mappers.aws._arn import account_of, region_of
 from ocsflake.mapping import EventMap, Fields, JsonRecords, Mapper, at, origin
 
@@ -23,7 +24,7 @@ TLS = {"10": "TLSv1", "11": "TLSv1.1", "12": "TLSv1.2", "13": "TLSv1.3"}
 
 webacl = at("webaclId")
 names, values = at("httpRequest.headers[].name"), at("httpRequest.headers[].value")
-host = at("httpRequest.host").or_(header(names, values, "host"))
+host = at("httpRequest.host").or_(named(names, values, "host"))
 ja3, ja4 = at("ja3Fingerprint"), at("ja4Fingerprint")
 code = at("responseCodeSent").or_(
     at("captchaResponse.responseCode"),
@@ -63,9 +64,9 @@ FIELDS: Fields = {
     "http_request.url.scheme": at("httpRequest.scheme"),
     "http_request.url.hostname": host.extract(r"^([^:\[\]]+)(?::[0-9]+)?$"),
     "http_request.url.port": host.extract(r"^[^:\[\]]+:([0-9]{1,5})$"),
-    "http_request.user_agent": header(names, values, "user-agent"),
-    "http_request.referrer": header(names, values, "referer"),
-    "http_request.x_forwarded_for": addresses(header(names, values, "x-forwarded-for")),
+    "http_request.user_agent": named(names, values, "user-agent"),
+    "http_request.referrer": named(names, values, "referer"),
+    "http_request.x_forwarded_for": addresses(named(names, values, "x-forwarded-for")),
     "http_request.http_headers[].name": names,
     "http_request.http_headers[].value": values,
     "http_response.code": code,
@@ -90,6 +91,8 @@ RESPONSE_REQUIRED: Fields = {
     "http_response.code": code.or_(0),
 }
 
+IN_FULL = ("terminatingRuleMatchDetails[].matchedData[]",)
+
 MAPPER = Mapper(
     "aws.waf",
     title="AWS WAF",
@@ -97,8 +100,8 @@ MAPPER = Mapper(
     parse=JsonRecords(),
     null_words=("-",),
     events=[
-        EventMap("http_activity", fields=FIELDS | RESPONSE_REQUIRED, until="1.4.0"),
-        EventMap("http_activity", fields=FIELDS),
+        EventMap("http_activity", fields=FIELDS | RESPONSE_REQUIRED, consumes=IN_FULL, until="1.4.0"),
+        EventMap("http_activity", fields=FIELDS, consumes=IN_FULL),
     ],
     unmapped=(
         "captchaResponse.*",

@@ -9,36 +9,68 @@ The common fields: https://learn.microsoft.com/azure/azure-monitor/platform/reso
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ocsflake.mapping import Expr, JsonRecords, apply, at
+from ocsflake.mappers._words import any_case
+from ocsflake.mapping import Expr, JsonRecords, at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-__all__ = ["LEVEL", "NULL_WORDS", "RECORDS", "first", "items", "member", "picked", "prop", "subscription", "tenant_of"]
+__all__ = [
+    "ENVELOPE",
+    "LEVEL",
+    "NULL_WORDS",
+    "RECORDS",
+    "digest",
+    "first",
+    "items",
+    "known",
+    "member",
+    "prop",
+    "subscription",
+    "tenant_of",
+]
 
 RECORDS = JsonRecords(unwrap=("records", "value"), csv=True)
 """Diagnostic settings wrap records in ``records``, REST and Graph in ``value``; portals export CSV."""
 
 NULL_WORDS = ("-", "<null>", "None", "N/A", "Not Available")
 
-LEVEL = {
-    "verbose": 1,
-    "information": 1,
-    "informational": 1,
-    "warning": 3,
-    "error": 4,
-    "critical": 5,
+LEVEL = any_case({"Verbose": 1, "Information": 1, "Informational": 1, "Warning": 3, "Error": 4, "Critical": 5}) | {
     "4": 1,
     "3": 3,
     "2": 4,
     "1": 5,
 }
-"""Levels, in lower case, to ``severity_id``; logs write them as words or as 1 (critical) to 4 (informational)."""
+"""Levels to ``severity_id``; logs write them as words or as 1 (critical) to 4 (informational)."""
+
+ENVELOPE = (
+    "Level",
+    "level",
+    "Location",
+    "location",
+    "OperationName",
+    "operationName",
+    "OperationVersion",
+    "Resource",
+    "ResourceGroup",
+    "ResourceProvider",
+    "ResultDescription",
+    "ResultSignature",
+    "resultSignature",
+    "ResultType",
+    "SourceSystem",
+    "TenantId",
+    "Type",
+    "_ResourceId",
+    "_SubscriptionId",
+)
+"""Common fields that say nothing new of an event and are left to ``unmapped``."""
 
 TWINS = ("_dynamic", "_string", "_d", "_s")
 """What a union of tables, or an older workspace, hangs on the name of a column whose type differs."""
@@ -66,15 +98,21 @@ def items(name: str, path: str = "", column: str = "") -> Expr:
     return found[0].or_(*found[1:])
 
 
+def known(*names: str) -> tuple[str, ...]:
+    """Return the raw paths of properties in all shapes, with all that may be below them."""
+    places = [place for name in names for place in _places(name, "")]
+    return tuple(path for place in places for path in (place, f"{place}.*"))
+
+
 def first(lists: pa.Array) -> pa.Array:
     """Return the first element of each list."""
     return pc.list_element(lists, 0) if pa.types.is_list(lists.type) else lists
 
 
-def picked(function: Callable[..., Any], *values: Expr) -> Expr:
-    """Return what `function` picks of lists; where it picks nothing, they go to ``unmapped``."""
-    found = apply(function, *values)
-    return found.only_if(~found.is_null())
+def digest(*parts: pa.Array) -> pa.Array:
+    """Return a digest of the parts of each row, for records that have no id of their own."""
+    rows = zip(*(part.to_pylist() for part in parts), strict=True)
+    return pa.array([sha256("\x1f".join(part or "" for part in row).encode()).hexdigest()[:32] for row in rows])
 
 
 def subscription(resource: Expr) -> Expr:

@@ -10,15 +10,26 @@ https://learn.microsoft.com/graph/api/resources/directoryaudit
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
+import msgspec
 import pyarrow as pa
 
 from ocsflake.mappers._address import host, port
 from ocsflake.mappers._entra import ACCOUNT, GROUP, OPERATION
-from ocsflake.mappers.azure._shapes import NULL_WORDS, RECORDS, first, items, member, picked, prop, tenant_of
-from ocsflake.mapping import EventMap, Fields, Mapper, at, when
+from ocsflake.mappers._pairs import named
+from ocsflake.mappers.azure._shapes import (
+    ENVELOPE,
+    NULL_WORDS,
+    RECORDS,
+    first,
+    items,
+    known,
+    member,
+    prop,
+    tenant_of,
+)
+from ocsflake.mapping import EventMap, Fields, Mapper, apply, at, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,11 +55,6 @@ def group_name(names: pa.Array, new: pa.Array, old: pa.Array) -> pa.Array:
     return pa.array([next(_property("Group.DisplayName", *row), None) for row in rows], pa.string())
 
 
-def user_agent(keys: pa.Array, values: pa.Array) -> pa.Array:
-    """Return the value of the additional detail ``User-Agent``."""
-    return pa.array(_of_type(values, keys, "user-agent"), pa.string())
-
-
 def _of_type(values: pa.Array, types: pa.Array, wanted: str) -> Iterator[str | None]:
     for row, kinds in zip(values.to_pylist(), types.to_pylist(), strict=True):
         pairs = zip(row or (), kinds or (), strict=False)
@@ -71,10 +77,9 @@ def _property(
 def _unquoted(value: str | None) -> str | None:
     """Return the text in JSON text."""
     try:
-        text = json.loads(value or "null")
-    except ValueError:
+        return msgspec.json.decode(value or "null", type=str | None)
+    except (msgspec.DecodeError, RecursionError):
         return value
-    return text if isinstance(text, str) else None
 
 
 activity = prop("activityDisplayName").or_(prop("operationName"))
@@ -84,8 +89,8 @@ types = items("targetResources", "type").or_(items("targetResources", "Type"))
 ids = items("targetResources", "id")
 principals = items("targetResources", "userPrincipalName")
 names = items("targetResources", "displayName")
-user_uid, user_name = picked(of_user, ids, types), picked(of_user, principals, types)
-group_uid, group_title = picked(of_group, ids, types), picked(of_group, names, types)
+user_uid, user_name = apply(of_user, ids, types), apply(of_user, principals, types)
+group_uid, group_title = apply(of_group, ids, types), apply(of_group, names, types)
 has_user = ~user_uid.is_null() | ~user_name.is_null()
 has_group = ~group_uid.is_null() | ~group_title.is_null()
 is_group = has_group & ((category == "GroupManagement") | activity.is_in(GROUP))
@@ -133,14 +138,15 @@ COMMON: Fields = PRODUCT | {
     "src_endpoint.ip": host(address),
     "src_endpoint.port": port(address),
     "http_request.user_agent": prop("userAgent").or_(
-        picked(user_agent, items("additionalDetails", "key"), items("additionalDetails", "value"))
+        named(items("additionalDetails", "key"), items("additionalDetails", "value"), "user-agent")
     ),
 }
 USER: Fields = {
     "user.uid": user_uid,
     "user.name": user_name,
     "user.email_addr": user_name,
-    "user.full_name": picked(of_user, names, types),
+    "user.full_name": apply(of_user, names, types),
+    "user.type": apply(of_user, types, types),
     "user.type_id": 1,
 }
 ACCOUNT_CHANGE: Fields = COMMON | USER | {"activity_id": activity.lookup(ACCOUNT, default=99)}
@@ -153,20 +159,20 @@ GROUP_CHANGE: Fields = (
     | {
         "activity_id": activity.lookup(GROUP, default=99),
         "group.uid": group_uid,
-        "group.name": group_title.or_(picked(group_name, *properties)),
-        "group.type": picked(of_group, items("targetResources", "groupType"), types),
+        "group.name": group_title.or_(apply(group_name, *properties)),
+        "group.type": apply(of_group, items("targetResources", "groupType"), types),
     }
 )
-target_name = picked(first, names).or_(picked(first, principals))
-no_target = target_name.is_null() & picked(first, ids).is_null()
+target_name = apply(first, names).or_(apply(first, principals))
+no_target = target_name.is_null() & apply(first, ids).is_null()
 ENTITY: Fields = COMMON | {
     "activity_id": prop("operationType", "AADOperationType")
     .lookup({"Add": 1, "Assign": 1, "Create": 1, "Read": 2, "Update": 3, "Delete": 4, "Unassign": 4})
     .or_(activity.lookup_prefix(OPERATION, default=99), 99),
     # What has no target of its own acts on the tenant.
-    "entity.uid": picked(first, ids).or_(tenant.only_if(no_target)),
-    "entity.name": target_name,
-    "entity.type": picked(first, types).or_(when(no_target, "Tenant", "Other")),
+    "entity.uid": apply(first, ids).or_(tenant.only_if(no_target)),
+    "entity.name": target_name.or_(no_target.lookup({"true": "Entra tenant"})),
+    "entity.type": apply(first, types).or_(when(no_target, "Tenant", "Other")),
 }
 
 risk = prop("riskEventType")
@@ -215,5 +221,30 @@ MAPPER = Mapper(
         EventMap("account_change", where=is_account, fields=ACCOUNT_CHANGE),
         EventMap("entity_management", where=~activity.is_null(), fields=ENTITY),
     ],
-    unmapped=(),
+    unmapped=(
+        *ENVELOPE,
+        "durationMs",
+        "DurationMs",
+        "identity",
+        "Identity",
+        *known(
+            "activity",
+            "additionalDetails",
+            "additionalInfo",
+            "detectionTimingType",
+            "identity",
+            "initiatedBy",
+            "location",
+            "operationType",
+            "requestId",
+            "resultDescription",
+            "resultType",
+            "riskType",
+            "targetResources",
+            "tenantGeo",
+            "tenantId",
+            "tokenIssuerType",
+            "userType",
+        ),
+    ),
 )

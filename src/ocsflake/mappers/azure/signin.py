@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ocsflake.mappers._address import host, port
-from ocsflake.mappers.azure._shapes import NULL_WORDS, RECORDS, items, member, prop, tenant_of
+from ocsflake.mappers._entra import SYSTEM
+from ocsflake.mappers.azure._shapes import ENVELOPE, NULL_WORDS, RECORDS, first, items, known, member, prop, tenant_of
 from ocsflake.mapping import EventMap, Fields, Mapper, apply, at, when
 
 CATEGORY = {
@@ -68,11 +69,6 @@ FACTOR = {
     "Password Hash Sync": 11,
     "Password in the cloud": 11,
 }
-SYSTEM = (
-    {"Windows": 100, "WindowsPhone": 101, "Windows Phone": 101, "Linux": 200, "Android": 201}
-    | dict.fromkeys(["MacOs", "MacOS", "macOS", "Mac OS"], 300)
-    | dict.fromkeys(["Ios", "iOS", "IOS"], 301)
-)
 NUMBER = r"^-?[0-9]{1,3}(?:\.[0-9]{1,20})?$"
 
 
@@ -94,7 +90,7 @@ def lon_lat(longitude: pa.Array, latitude: pa.Array) -> pa.Array:
 category = (
     at("category", "Category", "Type")
     .lookup(CATEGORY)
-    .or_(prop("signInEventTypes").extract(r'"([A-Za-z]+)"').lookup(CATEGORY), prop("isInteractive").lookup(INTERACTIVE))
+    .or_(apply(first, items("signInEventTypes")).lookup(CATEGORY), prop("isInteractive").lookup(INTERACTIVE))
 )
 workload = category.is_in(WORKLOAD) | (prop("userId").is_null() & ~prop("servicePrincipalId").is_null())
 resource = at("resourceId", "ResourceId")  # of Graph objects: what was signed in to
@@ -188,5 +184,68 @@ MAPPER = Mapper(
     parse=RECORDS,
     null_words=NULL_WORDS,
     events=[EventMap("authentication", fields=FIELDS)],
-    unmapped=(),
+    unmapped=(
+        *ENVELOPE,
+        *known(
+            "alternateSignInName",
+            "appOwnerTenantId",
+            "appServicePrincipalId",
+            "appliedConditionalAccessPolicies",
+            "appliedEventListeners",
+            "authenticationAppDeviceDetails",
+            "authenticationAppPolicyEvaluationDetails",
+            "authenticationContextClassReferences",
+            "authenticationDetails",
+            "authenticationMethodsUsed",
+            "authenticationProcessingDetails",
+            "authenticationRequirementPolicies",
+            "clientAppUsed",
+            "clientCredentialType",
+            "conditionalAccessAudiences",
+            "conditionalAccessPolicies",
+            "conditionalAccessPoliciesV2",
+            "createdDateTime",
+            "crossTenantAccessType",
+            "deviceDetail",
+            "federatedCredentialId",
+            "federatedTokenId",
+            "flaggedForReview",
+            "globalSecureAccessIpAddress",
+            "homeTenantId",
+            "homeTenantName",
+            "incomingTokenType",
+            "ipAddressFromResourceProvider",
+            "isInteractive",
+            "isRisky",
+            "isTenantRestricted",
+            "isThroughGlobalSecureAccess",
+            "managedIdentityType",
+            "mfaDetail",
+            "networkLocationDetails",
+            "originalRequestId",
+            "originalTransferMethod",
+            "privateLinkDetails",
+            "processingTimeInMilliseconds",
+            "resourceOwnerTenantId",
+            "resourceServicePrincipalId",
+            "resourceTenantId",
+            "riskEventTypes",
+            "riskEventTypes_v2",
+            "riskEventTypes_V2",
+            "riskLevelDuringSignIn",
+            "riskState",
+            "servicePrincipalCredentialThumbprint",
+            "sessionLifetimePolicies",
+            "signInEventTypes",
+            "signInIdentifier",
+            "signInIdentifierType",
+            "signInTokenProtectionStatus",
+            "ssoExtensionVersion",
+            "status",
+            "tokenIssuerName",
+            "tokenIssuerType",
+            "tokenProtectionStatusDetails",
+            "uniqueTokenIdentifier",
+        ),
+    ),
 )

@@ -14,9 +14,21 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ocsflake.mapping import EventMap, Fields, JsonRecords, ProtoJson, at, when
+from ocsflake.mapping import Expr, Fields, JsonRecords, ProtoJson, at, when
 
-__all__ = ["ENTRIES", "ENTRY", "OTHER_ENTRY", "UNMAPPED", "milliseconds", "project"]
+__all__ = ["ENTRIES", "ENTRY", "OTHER", "UNMAPPED", "is_other", "matches", "milliseconds"]
+
+# Catalogues that know no capitals (Hive, Glue) fold the names of columns.
+NAMES = (
+    "httpRequest",
+    "insertId",
+    "jsonPayload",
+    "logName",
+    "protoPayload",
+    "receiveTimestamp",
+    "spanId",
+    "textPayload",
+)
 
 ENTRIES = ProtoJson(
     records=JsonRecords(unwrap=("entries",)),
@@ -42,18 +54,31 @@ ENTRIES = ProtoJson(
     ),
     lower=("jsonPayload",),
     aliases=(
+        *((name.lower(), name) for name in NAMES),
         ("jsonpayload_type_loadbalancerlogentry", "jsonPayload"),
         ("proto_payload.audit_log", "protoPayload"),
-        ("proto_payload.type", 'protoPayload."@type"'.replace('"', "")),
+        ("proto_payload.type", "protoPayload.@type"),
         ("protopayload_auditlog", "protoPayload"),
         ("protopayload_auditlog.metadataJson", "protoPayload.metadata"),
         ("protopayload_auditlog.requestJson", "protoPayload.request"),
         ("protopayload_auditlog.responseJson", "protoPayload.response"),
         ("protopayload_auditlog.servicedata_v1_bigquery", "protoPayload.serviceData"),
+        ("protopayload_auditlog.servicedata_v1_iam", "protoPayload.serviceData"),
     ),
 )
 
-# Words as REST writes them; numbers as gRPC does.
+# Numbers are those of gRPC.
+LEVEL = {
+    "0": "DEFAULT",
+    "100": "DEBUG",
+    "200": "INFO",
+    "300": "NOTICE",
+    "400": "WARNING",
+    "500": "ERROR",
+    "600": "CRITICAL",
+    "700": "ALERT",
+    "800": "EMERGENCY",
+}
 SEVERITY = {
     "DEFAULT": 1,
     "DEBUG": 1,
@@ -64,24 +89,25 @@ SEVERITY = {
     "CRITICAL": 5,
     "ALERT": 5,
     "EMERGENCY": 6,
-    "0": 1,
-    "100": 1,
-    "200": 1,
-    "300": 1,
-    "400": 3,
-    "500": 4,
-    "600": 5,
-    "700": 5,
-    "800": 6,
+}
+
+HOLDERS = {
+    "billingAccounts": "GCP Billing Account",
+    "folders": "GCP Folder",
+    "organizations": "GCP Organization",
+    "projects": "GCP Project",
 }
 
 UNMAPPED = (
+    "apphub.*",
+    "apphubDestination.*",
+    "apphubSource.*",
     "errorGroups[].*",
     "httpRequest.*",
     "labels.*",
     "operation.*",
     "resource.labels.*",
-    "resource.type",
+    "resource.metadata.*",
     "sourceLocation.*",
     "spanId",
     "split.*",
@@ -94,32 +120,49 @@ UNMAPPED = (
 def milliseconds(durations: pa.Array) -> pa.Array:
     """Return whole milliseconds of durations such as ``0.012345s`` (or seconds without the letter), floored."""
     parts = pc.extract_regex(durations, pattern=r"^(?P<seconds>[0-9]{1,9})(?:\.(?P<fraction>[0-9]*))?s?$")
-    thousandths = pc.utf8_slice_codeunits(
-        pc.binary_join_element_wise(pc.struct_field(parts, "fraction"), "000", ""), 0, 3
-    )
-    return pc.binary_join_element_wise(pc.struct_field(parts, "seconds"), thousandths, "").cast(pa.int64())
+    fraction = pc.binary_join_element_wise(pc.struct_field(parts, "fraction"), "000", "")
+    digits = [pc.struct_field(parts, "seconds"), pc.utf8_slice_codeunits(fraction, 0, 3)]
+    return pc.binary_join_element_wise(*digits, "").cast(pa.int64())
 
 
+def matches(text: Expr, pattern: str) -> Expr:
+    """Return whether the one group of a regular expression is in a text."""
+    return ~text.extract(pattern).is_null()
+
+
+level = at("severity").text().lookup(LEVEL).or_(at("severity").text())
 holder = at("logName").extract("^(projects|folders|organizations|billingAccounts)/")
 project = at("resource.labels.project_id").or_(at("logName").extract("^projects/([^/]+)/"))
 place = at("resource.labels.zone").or_(at("resource.labels.location"), at("resource.labels.region"))
 
 ENTRY: Fields = {
     "time": at("timestamp").or_(at("receiveTimestamp")),
-    "severity_id": at("severity").lookup(SEVERITY, default=99).or_(1),
-    # unique among the entries of one log and one time
+    "severity_id": level.lookup(SEVERITY, default=99).or_(1),
+    # Unique among the entries of one log and one time.
     "metadata.uid": at("insertId"),
     "metadata.log_name": at("logName"),
+    "metadata.log_level": level,
     "metadata.logged_time": at("receiveTimestamp"),
-    # with its nanoseconds
-    "metadata.original_time": at("timestamp").text(),
+    # With its nanoseconds, which `time` has no room for.
+    "metadata.original_time": at("timestamp"),
     "metadata.correlation_uid": at("operation.id"),
     "metadata.product.vendor_name": "Google Cloud",
     "cloud.provider": "GCP",
     "cloud.account.uid": project.or_(at("logName").extract("^(?:folders|organizations|billingAccounts)/([^/]+)/")),
-    "cloud.account.type_id": when(project.is_null(), holder.lookup({"projects": 11}, default=99), 11),
+    "cloud.account.type": when(project.is_null(), holder.lookup(HOLDERS), HOLDERS["projects"]),
+    "cloud.account.type_id": when(project.is_null(), holder.lookup({}, default=99), 11),
     "cloud.org.uid": at("logName").extract("^organizations/([^/]+)/"),
     "cloud.project_uid": project,
     "cloud.region": place.extract(r"^([a-z]+-[a-z]+[0-9]+)(?:-[a-z0-9]+)?$").or_(place),
     "cloud.zone": place.extract(r"^([a-z]+-[a-z]+[0-9]+-[a-z0-9]+)$"),
 }
+
+is_other = at("protoPayload.methodName").is_null() & at("protoPayload.serviceName").is_null() & ~at("logName").is_null()
+"""Whether an entry is of no audit log."""
+
+OTHER: Fields = ENTRY | {
+    "activity_id": 0,
+    "message": at("textPayload").or_(at("jsonPayload.message"), at("jsonPayload.MESSAGE")),
+    "metadata.product.name": "Cloud Logging",
+}
+"""An entry of a log that has no class of its own."""

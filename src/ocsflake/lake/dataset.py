@@ -1,0 +1,92 @@
+"""Objects of a storage as Arrow datasets, so that DuckDB can query what lies where it cannot read itself."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from attrs import frozen
+from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+from ocsflake.errors import LakeError
+from ocsflake.lake.layout import parse_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import BinaryIO
+
+    from ocsflake.lake.storage import Storage, StoredObject
+
+__all__ = ["PARTITIONS", "datasets"]
+
+PARTITIONS = ("region", "accountid", "eventday")
+"""The partition columns, called as Athena shows them."""
+
+_FOOTERS_AT_ONCE = 8
+
+
+def datasets(storage: Storage, prefix: str) -> Sequence[ds.Dataset]:
+    """Return the objects of the layout below a prefix, a dataset for each schema that they have.
+
+    Each is listed and its footer is read. The datasets have the partitions as columns of text, and read no object that
+    a filter on these excludes.
+
+    Raises:
+        LakeError: If an object cannot be read.
+    """
+    found = [item for item in storage.objects(prefix) if parse_key(item.key)]
+    with ThreadPoolExecutor(_FOOTERS_AT_ONCE, thread_name_prefix="ocsflake-footer") as pool:
+        schemas = list(pool.map(lambda item: _schema(storage, item.key), found))
+    groups: dict[pa.Schema, list[StoredObject]] = defaultdict(list)
+    for item, schema in zip(found, schemas, strict=True):
+        groups[schema].append(item)
+    files = PyFileSystem(FSSpecHandler(_Files(storage)))
+    return [_dataset(files, schema, items) for schema, items in groups.items()]
+
+
+@frozen
+class _Files:
+    """As much of an fsspec file system as it takes to read files whose sizes are known."""
+
+    storage: Storage
+    protocol: str = "ocsflake"
+
+    def isfile(self, _path: str) -> bool:
+        return True
+
+    def open(self, path: str, mode: str) -> BinaryIO:  # noqa: ARG002 - it is always read
+        return self.storage.open(path)
+
+
+def _schema(storage: Storage, key: str) -> pa.Schema:
+    with storage.open(key) as file:
+        try:
+            return pq.read_schema(file).remove_metadata()
+        except pa.ArrowInvalid as error:
+            raise LakeError(f"{key} is no Parquet: {error}", path=key) from error
+
+
+def _dataset(files: Any, schema: pa.Schema, items: Sequence[StoredObject]) -> ds.Dataset:
+    kind = ds.ParquetFileFormat()
+    fragments = [
+        kind.make_fragment(item.key, files, partition_expression=_partition(item.key), file_size=item.bytes)
+        for item in items
+    ]
+    return ds.FileSystemDataset(
+        fragments, pa.schema([*schema, *((name, pa.string()) for name in PARTITIONS)]), kind, files
+    )
+
+
+def _partition(key: str) -> pc.Expression:
+    parts = parse_key(key)
+    assert parts is not None
+    values = zip(PARTITIONS, (parts.region, parts.account, parts.day), strict=True)
+    first, *others = (pc.field(name) == value for name, value in values)
+    for other in others:
+        first = first & other
+    return first
