@@ -6,6 +6,7 @@ import gzip
 import json
 from collections import Counter
 from hashlib import blake2b
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -16,7 +17,6 @@ from ocsflake.model import RawBatch, Split
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from ocsflake.model import State
 
@@ -56,19 +56,19 @@ def save(path: Path, records: Iterable[Mapping[str, Any]]) -> Path:
     return path
 
 
-def objects(root: Path) -> dict[str, str]:
+def objects(root: Path | str) -> dict[str, str]:
     """The files of a lake: path below ``ext/`` to a digest of the bytes."""
     return {
-        str(path.relative_to(root / "ext")): blake2b(path.read_bytes()).hexdigest()
-        for path in sorted((root / "ext").rglob("*"))
+        str(path.relative_to(Path(root, "ext"))): blake2b(path.read_bytes()).hexdigest()
+        for path in sorted(Path(root, "ext").rglob("*"))
         if path.is_file()
     }
 
 
-def rows(root: Path) -> Counter[str]:
+def rows(root: Path | str) -> Counter[str]:
     """The ``metadata.uid`` of all events of a lake."""
     found: Counter[str] = Counter()
-    for path in (root / "ext").rglob("*.parquet"):
+    for path in Path(root, "ext").rglob("*.parquet"):
         found.update(pq.ParquetFile(path).read(["metadata.uid"])["metadata"].combine_chunks().field("uid").to_pylist())
     return found
 

@@ -1,4 +1,4 @@
-"""Checkpoints in S3: what any store does, on a server that keeps conditions; and a clear refusal of one that does not."""
+"""Checkpoints in S3: all that a store does, where conditions of writes are kept; a refusal where they are not."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class TestStoresThatIgnoreConditions:
         for use in (lambda store: store.load("a"), lambda store: store.save("a", {}, None)):
             bucket = rclone.make_bucket()
 
-            with pytest.raises(ConfigError, match="ignores the condition of a write .*keep them in a file"):
+            with pytest.raises(ConfigError, match=r"ignores the condition of a write .*keep them in a file"):
                 use(S3Checkpoints(f"s3://{bucket}", client=rclone.client()))
             listed = rclone.client().list_objects_v2(Bucket=bucket)["Contents"]
             assert [item["Key"] for item in listed] == ["probe.json"]

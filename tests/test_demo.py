@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_help import Done, call, process
 
+from cli_help import Done, call, process
 from ocsflake import samples
 from ocsflake.cli._demo import STEPS
 from ocsflake.lake import Lake

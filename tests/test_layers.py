@@ -18,7 +18,8 @@ LAYERS = [
     {"cli", "spark", "testing"},
     {""},  # the package itself, which names the public API
     {"pipeline"},
-    {"events", "replaying", "seen"},
+    {"commits"},
+    {"events", "pace", "replaying", "seen"},
     {"registry"},
     {"mappers", "sources", "security_lake", "lake", "checkpoints", "rejects"},
     {"mapping"},

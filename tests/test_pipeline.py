@@ -68,7 +68,7 @@ class TestRun:
         assert report.rows_by("account") == {("111122223333",): 6, ("444455556666",): 5}
         assert report.rows_by("day") == {("20260301",): 6, ("20260302",): 5}
         assert {item.key.removeprefix("ext/") for item in report.objects} == objects(lake.root).keys()
-        assert all((lake.root / item.key).stat().st_size == item.bytes for item in report.objects)
+        assert all((tmp_path / "lake" / item.key).stat().st_size == item.bytes for item in report.objects)
         assert report.earliest == datetime(2026, 3, 1, 6, 0, 0, tzinfo=UTC)
         assert report.latest == datetime(2026, 3, 2, 6, 0, 10, tzinfo=UTC)
         assert report.sources[0].unknown == {"somethingNew.a": 1}
@@ -221,7 +221,7 @@ class TestCheckpoints:
 
         ocsflake.run(source, lake)
 
-        doc, _ = FileCheckpoints(lake.root / ".ocsflake" / "checkpoints.db").load(source.name)
+        doc, _ = FileCheckpoints(tmp_path / "lake" / ".ocsflake" / "checkpoints.db").load(source.name)
         assert doc is not None
         assert (doc["format"], doc["intent"], len(doc["state"]["files"])) == (1, None, 1)
 
@@ -379,7 +379,8 @@ class TestRead:
         assert found.rejects.num_rows == 1
         for event_class, uid in (("api_activity", 6003), ("authentication", 3002)):
             written = pa.concat_tables(
-                pq.ParquetFile(path).read() for path in (lake.root / "ext" / f"aws_cloudtrail_{uid}").rglob("*.parquet")
+                pq.ParquetFile(path).read()
+                for path in (tmp_path / "lake" / "ext" / f"aws_cloudtrail_{uid}").rglob("*.parquet")
             )
             assert _by_id(written) == _by_id(found[event_class])
             assert written.schema.names == found[event_class].schema.names

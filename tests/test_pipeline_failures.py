@@ -406,7 +406,7 @@ class TestOtherRuns:
             "source = ocsflake.source('files', log_type='aws.cloudtrail', uri=sys.argv[1])\n"
             "ocsflake.run(source, ocsflake.Lake(sys.argv[2]), commit_bytes=1)\n"
         )
-        command = [sys.executable, "-c", code, logs, root]
+        command = [sys.executable, "-c", code, str(logs), str(root)]
         pair = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
         said = [process.communicate()[1] for process in pair]
 

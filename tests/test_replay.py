@@ -16,8 +16,11 @@ from ocsflake.report import Counts
 from pipeline_logs import Parts, bad, events, objects, record, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
+
+    from ocsflake.model import Split, State
 
 
 @pytest.fixture
@@ -108,6 +111,19 @@ def test_several_log_types(tmp_path: Path, lake: ocsflake.Lake) -> None:
     assert {json.dumps(line["origin"]) for line in lines(folder)} == {'{"uri": "x"}'}
 
 
+def test_header(tmp_path: Path, lake: ocsflake.Lake) -> None:
+    """A line of text is read with the header that it came with."""
+    names = "dstaddr srcaddr version account-id interface-id srcport dstport protocol packets bytes start end action"
+    text = "192.0.2.1 10.0.0.1 2 111122223333 eni-1 1024 443 6 10 840 1772323200 1772323260 ACCEPT OK"
+    line = {"log_type": "aws.vpc_flow", "record": text, "origin": {"header": f"{names} log-status"}}
+    (tmp_path / "rejects" / "aws.vpc_flow").mkdir(parents=True)
+    (tmp_path / "rejects" / "aws.vpc_flow" / "1.jsonl").write_text(json.dumps(line) + "\n")
+
+    pipeline.replay(tmp_path / "rejects", lake)
+
+    assert lake.query("SELECT src_endpoint.ip AS ip FROM network_activity").to_pylist() == [{"ip": "10.0.0.1"}]
+
+
 def test_damaged_file(rejects: Path, lake: ocsflake.Lake) -> None:
     """A file that is not as ocsflake writes them is reported and stays; the others are replayed."""
     mend(rejects, 1, 2, 3)
@@ -137,12 +153,12 @@ def test_crash(rejects: Path, lake: ocsflake.Lake, crash: str) -> None:
     store = MemoryCheckpoints()
 
     class Dies(RejectedRecords):
-        def advance(self, state: object, done: object) -> object:  # type: ignore[override]
+        def advance(self, state: State | None, done: Sequence[Split]) -> State:
             if crash == "before the state is saved":
                 raise KeyboardInterrupt
-            return RejectedRecords.advance(self, state, done)  # type: ignore[arg-type]
+            return RejectedRecords.advance(self, state, done)
 
-        def acknowledge(self, splits: object) -> None:
+        def acknowledge(self, splits: Sequence[Split]) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -173,8 +189,8 @@ def test_file_changes_meanwhile(rejects: Path, lake: ocsflake.Lake, cut: Callabl
     """A file that somebody takes away or empties between planning and reading does no harm to the others."""
 
     class Late(RejectedRecords):
-        def plan(self, state: object, now: object) -> object:  # type: ignore[override]
-            planned = list(RejectedRecords.plan(self, state, now))  # type: ignore[arg-type]
+        def plan(self, state: State | None, now: datetime) -> Iterator[Split]:
+            planned = list(RejectedRecords.plan(self, state, now))
             cut(self.folder / planned[0].detail["file"])
             return iter(planned)
 

@@ -224,7 +224,7 @@ class S3Checkpoints:
 
         def get(**place: str) -> tuple[bytes, str]:
             about = client.get_object(**place)
-            with about["Body"] as body:
+            with closing(about["Body"]) as body:
                 return body.read(), about["ETag"]
 
         found = self._call(get, _key(name))

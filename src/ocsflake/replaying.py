@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ocsflake.errors import ConfigError, LakeError, SourceError
 from ocsflake.model import Split
@@ -59,7 +59,7 @@ class RejectedRecords:
                 yield split
 
     def read(self, split: Split) -> Iterator[RawBatch]:
-        """Yield the records of one file.
+        """Yield the records of one file; text has the header that its ``origin`` names.
 
         Raises:
             SourceError: If the file cannot be read.
@@ -67,7 +67,7 @@ class RejectedRecords:
         path = self.folder / split.detail["file"]
         try:
             for _, raw in read_rejects(path):
-                yield raw
+                yield evolve(raw, head=raw.origin.get("header", "").encode())
         except LakeError as error:
             raise SourceError(str(error), source=self.name, split=split.id) from error
 

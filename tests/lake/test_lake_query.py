@@ -64,7 +64,8 @@ class TestLake:
     @pytest.mark.parametrize(
         ("root", "message"),
         [
-            ("s3://bucket/x", "lakes in S3 are not supported yet"),
+            ("s3://Bucket/x", "is no address in S3"),
+            ("s3://bucket/region=x", "would take the folder 'region=x' above the lake for a partition"),
             ("gs://bucket/x", "a lake is a directory"),
             ("file://host/x", "a lake is a directory"),
             ("/data/region=x/lake", "would take the folder 'region=x' above the lake for a partition"),

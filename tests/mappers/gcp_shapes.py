@@ -62,6 +62,11 @@ def numbers(entry: dict[str, Any]) -> dict[str, Any]:
     return grpc(entry) | ({"severity": LEVELS[entry["severity"]]} if "severity" in entry else {})
 
 
+def floats(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry whose payload went through a Struct of gRPC, which knows no whole numbers."""
+    return entry | {"jsonPayload": _floats(entry["jsonPayload"])}
+
+
 def log_analytics(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an entry as a row of ``_AllLogs``: the audit log is one of several payloads."""
     row = grpc(entry)
@@ -96,6 +101,14 @@ def pubsub(entry: dict[str, Any], number: int = 0) -> dict[str, Any]:
     attributes = {"logging.googleapis.com/timestamp": entry.get("timestamp", "")}
     message = {"data": data, "attributes": attributes, "messageId": str(number), "publishTime": "2026-11-17T00:00:00Z"}
     return {"message": message, "subscription": "projects/example-shop-prod/subscriptions/siem"}
+
+
+def _floats(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _floats(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_floats(inner) for inner in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _snake(value: Any, path: tuple[str, ...]) -> Any:

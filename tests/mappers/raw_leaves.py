@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ocsflake.mapping import expr as e
@@ -152,6 +153,8 @@ def _same(text: str, value: Any) -> bool:
 
 def _times(text: str) -> Iterator[str]:
     """Yield the milliseconds since 1970 that a text may stand for."""
+    if re.fullmatch(r"\d{9,11}\.\d+|\d\.\d+E9", text):
+        yield str(int(Decimal(text) * 1000))
     if re.fullmatch(r"\d{9,19}", text):
         yield from (str(int(text) * 1000), str(int(text) // 1000), str(int(text) // 1_000_000))
     try:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOG_TYPES = [log_type for log_type in samples.log_types() if log_type.startswith("gcp.")]
+ONLY_A_NUMBER = "dns0000000007"
+"""The entry whose machine has its id as a number alone, which a float does not hold."""
 LOGS = [log_type for log_type in LOG_TYPES if log_type != "gcp.scc"]
 HELD_OTHERWISE = {
     "direction",  # the text of an enum in a list
@@ -70,6 +72,16 @@ def test_rows_of_bigquery(log_type: str, version: str) -> None:
     for key, event in found.items():
         assert without_spelling(event) == without_spelling(expected[key])
         assert len(event.get("unmapped", {})) >= len([k for k in expected[key].get("unmapped", {}) if "@type" not in k])
+
+
+@pytest.mark.parametrize("log_type", ["gcp.vpc_flow", "gcp.firewall", "gcp.dns", "gcp.load_balancer", "gcp.cloud_ids"])
+def test_numbers_of_structs(log_type: str) -> None:
+    """A payload that went through gRPC has floats for whole numbers; every attribute is the same."""
+    entries = [entry for entry in shapes.entries(log_type) if entry["insertId"] != ONLY_A_NUMBER]
+    expected = mapped(log_type, entries, "1.8.0")
+
+    for key, event in mapped(log_type, [shapes.floats(entry) for entry in entries], "1.8.0").items():
+        assert without_spelling(event) == without_spelling(expected[key])
 
 
 @pytest.mark.parametrize("version", ["1.1.0", "1.8.0"])

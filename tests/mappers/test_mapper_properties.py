@@ -87,7 +87,7 @@ def balanced(mapped: Mapped) -> None:
 
 
 @given(data=st.binary(max_size=200) | damaged(CLOUDTRAIL) | damaged([b"\n".join(CLOUDTRAIL[:3])]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @example(data=b"")
 @example(data=b"\n\n \n")
 @example(data=b"null")
@@ -100,7 +100,7 @@ def test_any_bytes_balance_as_cloudtrail(data: bytes) -> None:
 
 
 @given(data=st.binary(max_size=200) | damaged(FLOWS) | damaged([b"\n".join(FLOWS[:4])]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @example(data=b"")
 @example(data=b"\xef\xbb\xbf\n")
 @example(data=b'{"version": 2')
@@ -125,7 +125,7 @@ def whole(record: bytes) -> bool:
 
 
 @given(records=st.lists(damaged(CLOUDTRAIL), min_size=2, max_size=8), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_how_records_are_cut_changes_no_event(records: list[bytes], data: st.DataObject) -> None:
     """One batch, two batches or a batch a record: the same events and the same rejects, to the byte."""
     cut = data.draw(st.integers(1, len(records) - 1))
@@ -139,7 +139,7 @@ def test_how_records_are_cut_changes_no_event(records: list[bytes], data: st.Dat
 
 
 @given(records=st.lists(damaged(FLOWS).filter(whole), min_size=2, max_size=8), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_how_lines_are_cut_changes_no_event(records: list[bytes], data: st.DataObject) -> None:
     """A batch that begins within a file is given the header, and yields what it would within the whole."""
     cut = data.draw(st.integers(1, len(records) - 1))

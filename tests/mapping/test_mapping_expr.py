@@ -198,7 +198,7 @@ def test_a_list_for_one_value() -> None:
     [
         ({"a": [{"x": "1"}, {"x": "2"}], "c": "9"}, ["1", "2"], {"c": "9"}),
         ({"a": [{"x": "1"}, {"y": 0}], "c": "9"}, ["1", "9"], {"a[].y": "0"}),
-        ({"a": [{"y": 0}, {"y": 0}], "c": "9"}, ["9", "9"], {"a[].y": "0,0"}),
+        ({"a": [{"y": 0}, {"y": 0}], "c": "9"}, ["9"], {"a[].y": "0,0"}),
         ({"a": [], "c": "9"}, ["9"], None),
         ({"c": "9"}, ["9"], None),
     ],
@@ -206,7 +206,7 @@ def test_a_list_for_one_value() -> None:
 def test_one_value_for_the_elements_that_have_none(
     record: dict[str, Any], expected: list[str], unmapped: dict[str, str] | None
 ) -> None:
-    """A value of the record stands in for every element without one, and for a list that is not there."""
+    """A value of the record stands in for elements without one, and once for a list that holds none."""
     mapper = toy({UIDS: at("a[].x").or_(at("c"))})
 
     for batch in (raw(record), raw(record, {"a": [{"x": "another"}]}, {"c": "another"})):

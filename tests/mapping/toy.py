@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ocsflake.mapping import EventMap, JsonRecords, Mapper, at
 from ocsflake.model import RawBatch
 from ocsflake.ocsf import load
@@ -48,7 +46,7 @@ def events_of(mapped: Mapped, version: str = "1.1.0") -> list[dict[str, Any]]:
     """Return events as their JSON says them."""
     schema = load(version)
     return [
-        msgspec.json.decode(line)
+        json.loads(line, parse_int=lambda digits: int(digits) if len(digits) < 1000 else digits)
         for batch in mapped.batches
         for line in json_lines(batch.events, schema.event_class(batch.event_class, schema.profiles()))
     ]

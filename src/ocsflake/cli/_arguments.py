@@ -94,7 +94,9 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_lake(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lake", metavar="ROOT", required=True, help="the directory to write to")
+    parser.add_argument(
+        "--lake", metavar="ROOT", required=True, help="where to write: a directory, or s3://bucket/prefix"
+    )
     parser.add_argument(
         "--region", metavar="R", default="us-east-1", help="AWS Region of the lake (default: us-east-1)"
     )
@@ -107,7 +109,9 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "sql", metavar="SQL", help="one SELECT; views: a source, such as aws_cloudtrail_6003, or a class"
     )
-    parser.add_argument("--lake", metavar="ROOT", required=True, help="the directory to read")
+    parser.add_argument(
+        "--lake", metavar="ROOT", required=True, help="the lake to read: a directory, or s3://bucket/prefix"
+    )
     parser.add_argument("--dialect", choices=["duckdb", "athena"], default="duckdb", help="whose SQL it is")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
 

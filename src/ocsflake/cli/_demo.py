@@ -7,6 +7,7 @@ import tempfile
 import textwrap
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -21,7 +22,6 @@ from ocsflake.ocsf import validate
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from pathlib import Path
 
     from ocsflake.model import Source
     from ocsflake.report import RunReport
@@ -53,27 +53,27 @@ class Demo:
     """What the steps work on.
 
     Attributes:
-        lake: The lake to write.
+        root: The folder of the lake.
         sources: The samples, a source for each log type.
     """
 
-    lake: Lake
+    root: Path
     sources: Sequence[Source]
 
     @property
-    def rejects(self) -> Path:
-        """Where records go that become no event."""
-        return self.lake.root / ".ocsflake" / "rejects"
+    def lake(self) -> Lake:
+        """The lake."""
+        return Lake(self.root)
 
     def run(self) -> RunReport:
         """Bring what is new in the samples into the lake."""
-        return pipeline.run(self.sources, self.lake, rejects=self.rejects)
+        return pipeline.run(self.sources, self.lake, rejects=self.root / ".ocsflake" / "rejects")
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run all steps; 1 if something is not as it must be."""
-    root = arguments.folder or tempfile.mkdtemp(prefix="ocsflake-demo-")
-    demo = Demo(Lake(root), [_source(log_type) for log_type in _log_types()])
+    root = Path(arguments.folder or tempfile.mkdtemp(prefix="ocsflake-demo-")).absolute()
+    demo = Demo(root, [_source(log_type) for log_type in _log_types()])
     good = True
     for number, (title, step) in enumerate(STEPS, 1):
         say(f"\n{number}. {title}\n", style=BOLD)
@@ -96,13 +96,13 @@ def load(demo: Demo) -> bool:
     _show(f"{counts.records:,} records became {counts.written:,} events, {counts.rejects:,} were rejected.")
     for reason, count in _reasons(report).items():
         _show(f"rejected {count:,}: {reason}")
-    _show(f"\nThe lake is {demo.lake.root}, in the layout of Amazon Security Lake:\n")
+    _show(f"\nThe lake is {demo.root}, in the layout of Amazon Security Lake:\n")
     if not report.objects:
         _show("Nothing is new: it was all written by an earlier run.")
         return not report.failures
     _show_table(["event class", "custom sources", "accounts", "events"], _classes(report))
     _show(f"\n{len(report.objects):,} objects, such as\n{report.objects[0].key}")
-    judged = [validate(pq.read_table(demo.lake.root / written.key, partitioning=None)) for written in report.objects]
+    judged = [validate(pq.read_table(demo.root / written.key, partitioning=None)) for written in report.objects]
     events, invalid = sum(each.rows for each in judged), sum(each.invalid for each in judged)
     _show(f"\n{events - invalid:,} of {events:,} events are valid OCSF {demo.lake.ocsf_version}.")
     return not invalid and not report.failures
@@ -131,7 +131,7 @@ def load_again(demo: Demo) -> bool:
 def go_on(demo: Demo) -> bool:
     """Show what to try next."""
     sample = shlex.quote(str(min(samples.files("aws.cloudtrail"), key=lambda file: len(file.name))))
-    lake = shlex.quote(str(demo.lake.root))
+    lake = shlex.quote(str(demo.root))
     commands = [
         f'ocsflake query --lake {lake} "DESCRIBE api_activity"',
         f"ocsflake map aws.cloudtrail {sample}",
@@ -174,7 +174,7 @@ def _events(demo: Demo) -> int:
     return sum(count[0][0].as_py() for count in counts)
 
 
-def _classes(report: RunReport) -> list[list[str | int]]:
+def _classes(report: RunReport) -> list[list[object]]:
     """Return each event class with the sources and accounts that have events of it, and how many were written."""
     return [
         [
@@ -195,7 +195,7 @@ def _reasons(report: RunReport) -> Counter[str]:
     return reasons
 
 
-def _show_table(head: Sequence[str], rows: Sequence[Sequence[str | int | None]]) -> None:
+def _show_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     _show(table(head, rows, _room()))
 
 

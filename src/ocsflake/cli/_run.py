@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,19 +26,19 @@ if TYPE_CHECKING:
     from ocsflake.pipeline import Progress
     from ocsflake.report import RunReport, SourceReport
 
-__all__ = ["lake_of", "main", "progress_bar", "show"]
+__all__ = ["in_lake", "lake_of", "main", "progress_bar", "show"]
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run one source; 1 if a part of it could not be read."""
     lake = lake_of(arguments)
-    rejects = arguments.rejects or str(lake.root / ".ocsflake" / "rejects")
+    rejects = arguments.rejects or in_lake(lake, "rejects", "--rejects DIR")
     source = registry.source(arguments.source, log_type=arguments.log_type, **_options(arguments.option))
     with progress_bar() as progress, _stopped_by_signals(wanted=arguments.follow) as stop:
         report = pipeline.run(
             source,
             lake,
-            checkpoints=arguments.checkpoints,
+            checkpoints=arguments.checkpoints or in_lake(lake, "checkpoints.db", "--checkpoints FILE"),
             rejects=rejects,
             since=arguments.since,
             until=arguments.until,
@@ -54,6 +55,17 @@ def main(arguments: argparse.Namespace) -> int:
 def lake_of(arguments: argparse.Namespace) -> Lake:
     """Return the lake that the options describe."""
     return Lake(arguments.lake, region=arguments.region, ocsf_version=arguments.ocsf_version)
+
+
+def in_lake(lake: Lake, name: str, option: str) -> str:
+    """Return the path of a file or folder of our own in a lake.
+
+    Raises:
+        ConfigError: If the lake is no directory; names the option that gives the path.
+    """
+    if isinstance(lake.root, Path):
+        return str(lake.root / ".ocsflake" / name)
+    raise ConfigError(f"{lake.root} is no directory that could hold it: give {option}")
 
 
 def show(report: RunReport, *, json: bool) -> int:

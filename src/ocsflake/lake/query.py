@@ -118,8 +118,8 @@ def _run(root: Path | str, storage: Storage, views: Mapping[str, _View], sql: st
         try:
             tables = _Files(root) if isinstance(root, Path) else _Datasets(storage, connection)
             for view in _named_in(sql, views).values():
-                parts = [part for source in view.sources for part in _selects(tables, source, view)]
-                connection.execute(view.sql + " UNION ALL BY NAME ".join(parts))
+                if parts := [part for source in view.sources for part in _selects(tables, source, view)]:
+                    connection.execute(view.sql + " UNION ALL BY NAME ".join(parts))
         except duckdb.Error as error:
             raise LakeError(f"{root}: an object cannot be read: {error}", path=str(root)) from error
         connection.execute("SET lock_configuration = true")

@@ -13,6 +13,7 @@ import operator
 import tempfile
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
@@ -184,7 +185,7 @@ class S3Storage:
                 if error.response["Error"]["Code"] != "InvalidRange":
                     raise
                 about = client.get_object(Bucket=bucket, Key=prefix + key)  # it is shorter than its tail was to be
-            with about["Body"] as body:
+            with closing(about["Body"]) as body:
                 return body.read(), about
 
         return self._call(get, f"{self.root}{key}")
@@ -281,6 +282,9 @@ class _Reader(io.RawIOBase):
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
         self._place = max(0, start + offset)
         return self._place
+
+    def readall(self) -> bytes:
+        return self.read(self._size - self._place) if self._place < self._size else b""
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")

@@ -86,7 +86,7 @@ class Lake:
         external_id: What the trust policies of the roles ask for, if they do.
         session: A `boto3.Session` for S3 and the roles; if it is not given, one with the settings of the environment.
         client: A boto3 client for S3, which reads, and also puts if there is no role.
-        storage: Where the objects are kept.
+        storage: Where the objects are kept; made of the others if it is not given.
     """
 
     root: Path | str = field(converter=_root, repr=lambda root: repr(str(root)))
@@ -100,7 +100,7 @@ class Lake:
     session: Any = field(default=None, kw_only=True, repr=False)
     client: Any = field(default=None, kw_only=True, repr=False)
     _registered: Mapping[str, CustomSource] = field(init=False, repr=False, eq=False)
-    storage: Storage = field(init=False, repr=False, eq=False)
+    storage: Storage = field(kw_only=True, repr=False, eq=False)
 
     @_registered.default
     def _located(self) -> Mapping[str, CustomSource]:

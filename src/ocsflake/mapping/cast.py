@@ -72,6 +72,8 @@ def cast(column: pa.Array, attribute: Attribute, *, needed: bool) -> Cell:
             bad, refused = failed, None
         else:
             wrong = pc.and_(failed, _no_text(column))
+            if refused is not None:
+                wrong = pc.and_(wrong, pc.invert(refused))  # it is of the right kind
             bad = wrong if pc.any(wrong).as_py() else None
             refused = pc.and_(failed, pc.invert(wrong))
     return Cell(values, bad, reason, refused)

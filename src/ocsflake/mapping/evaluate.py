@@ -197,7 +197,7 @@ class Columns:
 
     @_evaluate.register
     def _(self, x: e.IsNull) -> pa.Array:
-        return self.value(x.value).is_null()
+        return _no_value(self.value(x.value))
 
     @_evaluate.register
     def _(self, x: e.Missing) -> pa.Array:
@@ -296,6 +296,13 @@ def _only(values: pa.Array, condition: pa.Array) -> pa.Array:
     return pc.if_else(condition, values, pa.scalar(None, values.type))
 
 
+def _no_value(column: pa.Array) -> pa.Array:
+    """Return the rows that are null, or lists of nothing else."""
+    if pa.types.is_list(column.type):
+        return pc.invert(rows_with(column, pc.invert(_no_value(column.flatten()))))
+    return column.is_null()
+
+
 def _coalesce(first: pa.Array, second: pa.Array) -> pa.Array:
     if pa.types.is_null(first.type):
         return second
@@ -306,7 +313,7 @@ def _coalesce(first: pa.Array, second: pa.Array) -> pa.Array:
         found = _coalesce(first.flatten(), fit(second, first))
         second = _nested(second, first)
         found, other = _alike(found, second.flatten())
-        return pc.if_else(first.is_valid(), relist(first, found), relist(second, other))
+        return pc.if_else(_no_value(first), relist(second, other), relist(first, found))
     first, second = _alike(first, second)
     return pc.coalesce(first, second)
 
@@ -385,8 +392,8 @@ def _milliseconds(count: pa.Array, unit: str) -> pa.Array:
 
 
 def _epoch_one(word: str, unit: str) -> int | None:
-    match = re.fullmatch(r"(-?)([0-9]{1,15})\.([0-9]*)", word)
-    if match is None:
+    match = re.fullmatch(r"(-?)([0-9]{1,18})\.([0-9]*)", word)
+    if match is None or (unit in _UNITS and int(match[2]) >= _MOST):
         return None
     sign, whole, fraction = match.groups()
     digits = {"s": 3, "ms": 0}.get(unit, 0)

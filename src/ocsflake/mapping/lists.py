@@ -43,7 +43,7 @@ def relist(shape: pa.Array, values: pa.Array) -> pa.Array:
 def same_list(values: Sequence[str], rows: int) -> pa.Array:
     """Return the same list of texts in every row."""
     width = len(values)
-    places = pa.array(range(0, width * rows + 1, max(width, 1)), pa.int32())[: rows + 1]
+    places = pa.array([width * row for row in range(rows + 1)], pa.int32())
     numbers = pa.array([*range(width)] * rows, pa.int32())
     return pa.ListArray.from_arrays(places, pa.array(values, pa.string()).take(numbers))
 

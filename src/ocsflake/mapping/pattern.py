@@ -80,11 +80,15 @@ class PatternText:
         columns: dict[str, pa.Array] = {}
         open_rows = pa.repeat(pa.scalar(True), len(good))
         for pattern in self.patterns:
-            found = pc.extract_regex(text, pattern=f"^(?:{pattern})$")
-            takes = pc.and_(found.is_valid(), open_rows)
+            if not pc.any(open_rows).as_py():
+                break
+            found = pc.extract_regex(text.filter(open_rows), pattern=f"^(?:{pattern})$")
+            takes = pc.replace_with_mask(open_rows, open_rows, found.is_valid())
+            found = found.filter(found.is_valid())
             for field, values in zip(found.type, found.flatten(), strict=True):
-                values = pc.if_else(pc.and_(takes, pc.invert(self._is_null(values))), values, _NULL)  # noqa: PLW2901
-                columns[field.name] = pc.coalesce(columns.get(field.name, values), values)
+                values = pc.if_else(self._is_null(values), _NULL, values)  # noqa: PLW2901
+                whole = columns.get(field.name, pa.nulls(len(good), pa.string()))
+                columns[field.name] = pc.replace_with_mask(whole, takes, values)
             open_rows = pc.and_(open_rows, pc.invert(takes))
         if pc.any(open_rows).as_py():
             rejects += [

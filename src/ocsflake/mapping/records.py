@@ -40,6 +40,7 @@ _ANY = msgspec.json.Decoder(msgspec.Raw)
 _TEXT = msgspec.json.Decoder(str)
 _JSON_ERRORS = (msgspec.DecodeError, RecursionError)
 
+_BRACKETS = re.compile(r'[{}\[\]]|"(?:[^"\\]|\\.)*"')
 _SURROGATES = re.compile(
     rb"\\\\|\\u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
@@ -114,7 +115,7 @@ class _Splitter:
                 if any(line[:1] in b"{[" and _is_document(line) for line in rest.split(b"\n") if line):
                     self.lines(rest)
                 else:
-                    self.reject(rest, problem(error))
+                    self.reject(rest, _why_not(rest) or problem(error))
 
     def value(self, data: bytes) -> None:
         """Take one JSON document: a record, an envelope, or a list of either."""
@@ -144,7 +145,7 @@ class _Splitter:
             self.value(line)
         except _JSON_ERRORS as error:
             if rest := self.concatenated(line):
-                self.reject(rest, problem(error))
+                self.reject(rest, _why_not(rest) or problem(error))
 
     def concatenated(self, data: bytes) -> bytes:
         """Take documents that follow one another; return what is left from the first that does not parse."""
@@ -268,16 +269,21 @@ def _decode_object(data: bytes) -> Object:
 
 
 def _is_document(line: bytes) -> bool:
+    return not _why_not(line)
+
+
+def _why_not(text: bytes) -> str:
+    """Return what is wrong with JSON, ``""`` where nothing is."""
     try:
-        _ANY.decode(line)
-    except _JSON_ERRORS:
-        return False
-    return True
+        _ANY.decode(text)
+    except _JSON_ERRORS as error:
+        return problem(error)
+    return ""
 
 
 def _documents(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where the documents of a text begin and end, up to the first that does not parse."""
-    scan: Callable[[str, int], tuple[object, int]] = json.JSONDecoder().raw_decode
+    """Yield where the documents of a text begin and end, up to one without an end; not all of them need parse."""
+    scan: Callable[[str, int], tuple[object, int]] = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
     position = 0
     while True:
         while position < len(text) and text[position] in _BETWEEN:
@@ -287,9 +293,21 @@ def _documents(text: str) -> Iterator[tuple[int, int]]:
         try:
             _, end = scan(text, position)
         except (ValueError, RecursionError):
-            return
+            end = _end_by_brackets(text, position)
+            if not end:
+                return
         yield position, end
         position = end
+
+
+def _end_by_brackets(text: str, start: int) -> int:
+    """Return where a document ends that does not parse, by its brackets alone; 0 if they do not close."""
+    depth = 0
+    for match in _BRACKETS.finditer(text, start):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match[0], 0)
+        if not depth:
+            return match.end()
+    return 0
 
 
 def _invalid_utf8(data: bytes) -> int | None:

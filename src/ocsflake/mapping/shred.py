@@ -82,7 +82,7 @@ class JsonRecords:
     def __call__(self, raw: RawBatch, root: Node) -> Iterator[Frame]:
         """Yield the frames of some raw records."""
         if isinstance(raw.records, pa.RecordBatch):
-            yield column_frame(raw.records, raw.origin)
+            yield column_frame(raw.records, raw.origin, root)
             return
         records, rejects = _records_of(raw.records, self.unwrap, self.csv)
         for start, stop in _chunks(records):
@@ -94,20 +94,28 @@ class JsonRecords:
             yield _shred([], rejects, raw.origin, root, ())
 
 
-def column_frame(batch: pa.RecordBatch, origin: Mapping[str, str]) -> Frame:
-    """Return a frame of records that came as Arrow columns; raw bytes are their JSON."""
+def column_frame(batch: pa.RecordBatch, origin: Mapping[str, str], root: Node | None = None) -> Frame:
+    """Return a frame of records that came as Arrow columns; raw bytes are their JSON.
+
+    Nested columns of which `root` names parts are taken apart as JSON is.
+    """
 
     def records(numbers: Sequence[int]) -> list[bytes]:
         rows = batch.take(pa.array(numbers, pa.int64())).to_pylist(maps_as_pydicts="lossy")
         return [_as_json({k: v for k, v in row.items() if v is not None}) for row in rows]
 
-    columns = {
-        paths.quote(name): _plain(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)
-    }
+    columns: dict[str, pa.Array] = {}
+    left = Collector()
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        found, node = _plain(column), root.children.get(name) if root else None
+        if node and not node.whole and pa.types.is_binary(found.type):
+            columns |= _below([value or b"" for value in found.to_pylist()], node, paths.quote(name), left)
+        else:
+            columns[paths.quote(name)] = found
     return Frame(
         rows=batch.num_rows,
         columns=columns,
-        leftovers=Leftovers.none(),
+        leftovers=left.leftovers(),
         records=records,
         record_of=None,
         read=batch.num_rows,
@@ -225,27 +233,26 @@ def _objects(
             bad.append(Reject(bytes(record), f"{len(record):,} bytes, at most {MAX_RECORD:,} are taken", "", origin))
             continue
         try:
-            found, good = _decode(record)
+            found = _decode(record)
         except _JSON_ERRORS as error:
             bad.append(Reject(bytes(record), _why(error), "", origin))
             continue
         name = next((name for name, key in skip if key in found), None)
         if name is None:
             objects.append(found)
-            kept.append(good)
+            kept.append(record)
         else:
             skipped[name] = skipped.get(name, 0) + 1
     return objects, kept, skipped
 
 
-def _decode(record: bytes) -> tuple[Object, bytes]:
+def _decode(record: bytes) -> Object:
     try:
-        return _OBJECT.decode(record), record
+        return _OBJECT.decode(record)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        repaired = repair_surrogates(bytes(record))
-        return _OBJECT.decode(repaired), repaired
+        return _OBJECT.decode(repair_surrogates(bytes(record)))
 
 
 def _why(error: Exception) -> str:
@@ -257,9 +264,13 @@ def _why(error: Exception) -> str:
 def _members(objects: Sequence[Object], node: Node, prefix: str, left: Collector | None) -> dict[str, pa.Array]:
     """Take the named members out of objects; each becomes a column, and so does what is named below it."""
     columns: dict[str, pa.Array] = {}
+    in_list = paths.EACH in prefix  # elements without a value are elements, and so in every batch
+    held: set[str] = set().union(*objects)  # a mapper names the paths of every shape, most of which are not here
     for key, child in node.children.items():
+        if key not in held and not in_list:
+            continue
         tokens: list[Any] = [found.pop(key, b"") for found in objects]
-        if any(tokens) or paths.EACH in prefix:  # elements without a value are elements, and so in every batch
+        if any(tokens) or in_list:
             path = prefix + paths.quote(key)
             if child.whole:
                 columns[path] = token_column(tokens)

@@ -17,12 +17,13 @@ from ocsflake.mapping.leftovers import Leftovers
 from ocsflake.mapping.records import MAX_RECORD, members, split_records
 from ocsflake.mapping.rejects import Reject
 from ocsflake.mapping.shred import JsonRecords, column_frame
+from ocsflake.mapping.values import with_nulls
+from ocsflake.model import RawBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ocsflake.mapping.frame import Node
-    from ocsflake.model import RawBatch
 
 __all__ = ["DelimitedText"]
 
@@ -58,20 +59,19 @@ class DelimitedText:
         """Return no paths: every column is a value."""
         return []
 
-    def __call__(self, raw: RawBatch, root: Node) -> Iterator[Frame]:  # noqa: ARG002
+    def __call__(self, raw: RawBatch, root: Node) -> Iterator[Frame]:
         """Yield the frames of some raw records."""
         if isinstance(raw.records, pa.RecordBatch):
             yield self._named(column_frame(raw.records, raw.origin))
             return
         data = raw.records if isinstance(raw.records, bytes) else b"\n".join(raw.records)
         data = data.removeprefix(_BOM)
-        if data.lstrip()[:1] == b"{":
-            keys = {key for record in split_records(data, ())[0][:1000] for key in members(record) or ()}
-            for frame in JsonRecords()(raw, tree((key,) for key in sorted(keys))):
-                yield self._named(frame)
+        head = self._head(raw.head.removeprefix(_BOM))
+        if not head and data.lstrip()[:1] == b"{":
+            yield from self._json(data, raw.origin, root)
             return
         first, _, rest = data.partition(b"\n")
-        columns = self._head(raw.head.removeprefix(_BOM)) or self._layout(first)
+        columns = head or self._layout(first)
         if header := self._header(first):
             columns, data = header, rest
         for block in _blocks(data):
@@ -83,6 +83,19 @@ class DelimitedText:
                 columns = header or columns
                 if lines.strip():
                     yield self._frame(lines, columns, raw.origin)
+
+    def _json(self, data: bytes, origin: Mapping[str, str], root: Node) -> Iterator[Frame]:
+        """Yield the frames of records that came as JSON objects, or as the messages of CloudWatch Logs."""
+        texts: list[bytes] = []
+        records, rejects = split_records(data, (), texts=texts)
+        keys = {key for record in records for key in members(record) or ()}
+        for frame in JsonRecords()(RawBatch(records, origin), tree((key,) for key in sorted(keys))):
+            yield self._named(frame)
+        if rejects:
+            found = tuple(Reject(reject.record, reject.reason, reject.attribute, origin) for reject in rejects)
+            yield evolve(self._frame(b"", self.columns, origin), rejects=found)
+        if texts:
+            yield from self(RawBatch(b"\n".join(texts), origin), root)
 
     def _whole(self, block: bytes, columns: tuple[str, ...], origin: Mapping[str, str]) -> Frame | None:
         """Return a block of good lines as a frame; ``None`` where a line is bad, or may be a header."""
@@ -193,7 +206,15 @@ class DelimitedText:
     def _named(self, frame: Frame) -> Frame:
         """Return a frame whose columns have the log type's own names, whatever their spelling."""
         known = {_fold(name): paths.quote(name) for name in self.names}
-        columns = {known.get(_fold(name.strip('"')), name): self._valued(c) for name, c in frame.columns.items()}
+        columns: dict[str, pa.Array] = {}
+        for name in sorted(frame.columns, key=lambda name: name not in known.values()):
+            spelt = known.get(_fold(name.strip('"')), name)
+            found = self._valued(with_nulls(frame.columns[name]))
+            if spelt in columns and columns[spelt].type == found.type:  # a record may have two spellings of a name
+                first = columns[spelt]
+                columns[spelt] = pc.coalesce(first, found)
+                found = pc.if_else(first.is_valid(), found, pa.scalar(None, found.type))
+            columns[name if spelt in columns else spelt] = found
         return evolve(frame, columns=columns)
 
     def _valued(self, column: pa.Array) -> pa.Array:

@@ -30,8 +30,8 @@ __all__ = [
     "starts",
     "string_text",
     "token_column",
-    "with_nulls",
     "whole_numbers",
+    "with_nulls",
 ]
 
 MAX_TIME = 253_402_300_800_000
@@ -46,9 +46,9 @@ _IPV6 = "|".join(
         f"(?:{_H}:){{1,7}}:",
         f":(?::{_H}){{1,7}}",
         "::",
-        f"::(?:[Ff]{{4}}(?::0{{1,4}})?:)?{_IPV4}",
-        f"(?:{_H}:){{1,4}}:{_IPV4}",
         f"(?:{_H}:){{6}}{_IPV4}",
+        *[f"(?:{_H}:){{1,{left}}}(?::{_H}){{0,{5 - left}}}:{_IPV4}" for left in range(1, 6)],
+        f":(?::{_H}){{0,5}}:{_IPV4}",
     ]
 )
 _IP_TEXT = re.compile(rf"{_IPV4}|{_IPV6}")
@@ -82,7 +82,7 @@ def token_column(tokens: Sequence[bytes]) -> pa.Array:
 
 
 def with_nulls(tokens: pa.Array) -> pa.Array:
-    """Return a column of JSON tokens, or lists of them, with empty tokens and ``null`` made null; others as they are."""
+    """Return a column of JSON tokens, or lists of them, with empty tokens and ``null`` made null."""
     if pa.types.is_list(tokens.type):
         inner = tokens.flatten()
         found = with_nulls(inner)

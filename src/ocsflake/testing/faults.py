@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fault", "FaultProxy"]
 
-Fault = Literal["cut", "denied", "expired", "lost", "reset", "silent", "throttled", "unavailable"]
+Fault = Literal["cut", "denied", "expired", "ignored", "lost", "reset", "silent", "throttled", "unavailable"]
 """How a request fails. `FaultProxy` says what each one is."""
 
 _ANSWERS: dict[str, tuple[int, str]] = {
@@ -33,9 +33,9 @@ class FaultProxy:
     """An HTTP server on a free loopback port that passes requests on to another, or fails them; a context manager.
 
     These faults answer in place of the server: ``unavailable`` (503), ``throttled`` (503 ``SlowDown``), ``expired``
-    (400 ``ExpiredToken``) and ``denied`` (403); ``reset`` closes the connection. With these the server does what was
-    asked, and the client does not learn of it: ``lost`` closes the connection, ``cut`` does so in the middle of the
-    answer, and ``silent`` gives none.
+    (400 ``ExpiredToken``) and ``denied`` (403); ``reset`` closes the connection, and ``ignored`` never answers. With
+    these the server does what was asked, and the client does not learn of it: ``lost`` closes the connection, ``cut``
+    does so in the middle of the answer, and ``silent`` never gives one.
 
     Args:
         upstream: Where requests are passed on to, such as ``http://127.0.0.1:9000``.
@@ -71,6 +71,11 @@ class FaultProxy:
         """Fail requests that are to come; 1 is the next one."""
         with self._lock:
             self._faults |= dict.fromkeys((len(self.requests) + number for number in numbers), how)
+
+    def heal(self) -> None:
+        """Fail no more requests."""
+        with self._lock:
+            self._faults.clear()
 
     def came(self, request: str) -> Fault | None:
         """Note a request, and return how it is to fail."""
@@ -114,6 +119,7 @@ class _Answer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     proxy: FaultProxy
 
     def _handle(self) -> None:
@@ -127,12 +133,12 @@ class _Handler(BaseHTTPRequestHandler):
                 _Answer(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(text)))], text)
             )
             return
-        if fault != "reset":
+        if fault not in {"ignored", "reset"}:
             answer = self.proxy.passed_on(request)
-            if fault is None or fault == "cut":
+            if fault in {None, "cut"}:
                 self._answer(answer, cut=fault == "cut")
-            elif fault == "silent":
-                self.proxy.wait()
+        if fault in {"ignored", "silent"}:
+            self.proxy.wait()
         if fault is not None:
             self.close_connection = True
             self.connection.shutdown(SHUT_RDWR)

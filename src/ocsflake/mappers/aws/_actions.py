@@ -124,7 +124,8 @@ def _place(side: str, detail: Callable[[str], Expr]) -> dict[str, Expr]:
         f"{side}.location.country": detail("country.countryCode").or_(detail("country.countryName")),
         f"{side}.location.lat": detail("geoLocation.lat"),
         f"{side}.location.long": detail("geoLocation.lon"),
-        f"{side}.autonomous_system.number": detail("organization.asn"),
+        # The number of a system may be larger than OCSF's integers.
+        f"{side}.autonomous_system.number": detail("organization.asn").text(),
         f"{side}.autonomous_system.name": detail("organization.asnOrg"),
         f"{side}.isp": detail("organization.isp"),
         f"{side}.isp_org": detail("organization.org"),

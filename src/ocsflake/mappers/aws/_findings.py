@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ocsflake.mapping import apply, when
 from ocsflake.mapping.expr import lift
-from ocsflake.mapping.lists import each, fit, lengths, relist, singles
+from ocsflake.mapping.lists import each, fit, lengths, relist, relist_flat, singles
 from ocsflake.mapping.values import parse_time
 
 if TYPE_CHECKING:
@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
     from ocsflake.mapping import Expr, Fields
 
-__all__ = ["banded", "given", "labels", "lon_lat", "nested", "only_resource", "repeated", "severity_id", "times"]
+__all__ = [
+    "alone",
+    "banded",
+    "flat",
+    "given",
+    "labels",
+    "lon_lat",
+    "nested",
+    "only_resource",
+    "repeated",
+    "severity_id",
+    "times",
+]
 
 WORDS = {"informational": 1, "low": 2, "medium": 3, "high": 4, "critical": 5, "untriaged": 0}
 SEVERITY = {spell(word): found for word, found in WORDS.items() for spell in (str.upper, str.title, str.lower)}
@@ -77,6 +89,22 @@ def nested(column: pa.Array, elements: pa.Array | None = None) -> pa.Array:
     return pc.if_else(elements.is_valid(), shared, found)
 
 
+def flat(column: pa.Array) -> pa.Array:
+    """Return lists of lists as lists; null where there is no value."""
+    inner = column.flatten() if pa.types.is_list(column.type) else column
+    found = relist_flat(column, inner) if pa.types.is_list(inner.type) else column
+    if not pa.types.is_list(found.type):
+        return found
+    return pc.if_else(pc.greater(lengths(found), 0), found, pa.scalar(None, found.type))
+
+
+def alone(column: pa.Array) -> pa.Array:
+    """Return the only element of each list; null where it has none, or several."""
+    if not pa.types.is_list(column.type):
+        return column
+    return pc.if_else(_single(column), _first(column), pa.scalar(None, column.type.value_type))
+
+
 def only_resource(fields: Fields) -> Fields:
     """Return the attributes of resources for the classes that have one: it is the first of the list.
 
@@ -85,9 +113,11 @@ def only_resource(fields: Fields) -> Fields:
     Args:
         fields: The attributes of ``resources[]``.
     """
-    uid, tags = lift(fields["resources[].uid"]), lift(fields["resources[].labels"])
     only: Fields = {path.replace("resources[]", "resource"): value for path, value in fields.items()}
-    return only | {"resource.labels": apply(_first_list, tags).only_if(apply(_single, uid))}
+    if "resource.labels" in only:
+        one = apply(_single, lift(only["resource.uid"]))
+        only["resource.labels"] = apply(_first, lift(only["resource.labels"])).only_if(one)
+    return only
 
 
 def lon_lat(longitude: pa.Array, latitude: pa.Array) -> pa.Array:
@@ -105,7 +135,7 @@ def _single(lists: pa.Array) -> pa.Array:
     return pc.equal(lengths(lists), 1) if pa.types.is_list(lists.type) else lists.is_valid()
 
 
-def _first_list(lists: pa.Array) -> pa.Array:
+def _first(lists: pa.Array) -> pa.Array:
     return lists.flatten().take(pc.index_in(pa.array(range(len(lists))), value_set=pc.list_parent_indices(lists)))
 
 

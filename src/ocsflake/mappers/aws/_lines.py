@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
 __all__ = ["line", "plain", "quoted"]
 
+_ANY = ".*?"
+_NO_QUOTE = '[^"]*'
+
 
 def plain(*names: str) -> list[str]:
     """Return the patterns of columns without spaces."""
@@ -17,11 +20,11 @@ def plain(*names: str) -> list[str]:
 
 def quoted(*names: str) -> list[str]:
     """Return the patterns of columns in quotes, or ``-`` without; quotes within are not escaped."""
-    return [rf'(?:"(?P<{name}>.*?)"|-)' for name in names]
+    return [rf'(?:"(?P<{name}>{_ANY})"|-)' for name in names]
 
 
-def line(columns: Sequence[str], later: Sequence[str] = ()) -> str:
-    """Return the pattern of a line.
+def line(columns: Sequence[str], later: Sequence[str] = ()) -> tuple[str, str]:
+    """Return two patterns of a line: a fast one for lines without quotes within quotes, and one for any.
 
     Args:
         columns: The patterns of the columns that every line has.
@@ -31,4 +34,5 @@ def line(columns: Sequence[str], later: Sequence[str] = ()) -> str:
     tail = r"(?: (?P<more>.+))?"
     for column in reversed(later):
         tail = f"(?: {column}{tail})?"
-    return " ".join(columns) + tail
+    pattern = " ".join(columns) + tail
+    return pattern.replace(_ANY, _NO_QUOTE), pattern

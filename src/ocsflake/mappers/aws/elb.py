@@ -186,7 +186,7 @@ MAPPER = Mapper(
     "aws.elb",
     title="Elastic Load Balancing",
     source_name="aws_elb",
-    parse=PatternText((APPLICATION, CLASSIC, NETWORK, CONNECTION)),
+    parse=PatternText((*APPLICATION, *CLASSIC, *NETWORK, *CONNECTION)),
     null_words=("-",),
     events=[
         EventMap("network_activity", where=network, fields=COMMON | CONNECTIONS, consumes=PARTS),

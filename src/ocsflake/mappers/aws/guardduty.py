@@ -93,7 +93,7 @@ def with_endpoints(fields: dict[str, Expr], side: str, direction: str) -> dict[s
     return {
         f"{side}.domain": endpoint("domain").only_if(here),
         **{
-            f"{side}.{name}": fields[f"{side}.{name}"].or_(endpoint(member).only_if(here))
+            f"{side}.{name}": fields[f"{side}.{name}"].or_(endpoint(member).text().only_if(here))
             for name, member in listed.items()
         },
     }
@@ -138,7 +138,7 @@ SIGNALS: Fields = {
 
 FIELDS: Fields = {
     "time": field("updatedAt", "createdAt", "service.eventLastSeen"),
-    "activity_id": when(field("createdAt") == field("updatedAt"), 1, 2),
+    "activity_id": when(apply(times, field("createdAt")) == apply(times, field("updatedAt")), 1, 2),
     "severity_id": when(
         whole.is_null(),
         severity_id(severity).or_(0),

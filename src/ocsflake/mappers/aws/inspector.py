@@ -45,7 +45,9 @@ RESOURCES: Fields = {
 
 COMMON: Fields = {
     "time": apply(times, updated),
-    "activity_id": when(at("status") == "CLOSED", 3, when(at("firstObservedAt") == updated, 1, 2)),
+    "activity_id": when(
+        at("status") == "CLOSED", 3, when(apply(times, at("firstObservedAt")) == apply(times, updated), 1, 2)
+    ),
     "severity_id": severity_id(at("severity")).or_(0),
     "status_id": at("status").lookup(STATUS, default=99),
     "cloud.provider": "AWS",

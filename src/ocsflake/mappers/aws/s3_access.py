@@ -22,7 +22,7 @@ from ocsflake.mapping import EventMap, Fields, Mapper, PatternText, apply, at, o
 REQUEST = (
     r'"(?:(?P<method>[A-Z]+) (?P<path>[^?]*?)(?:\?(?P<query>.*?))? (?P<version>HTTP/[0-9.]+)|(?P<requesturi>.*?))"'
 )
-LINE = line(
+LINES = line(
     [
         *plain("bucketowner", "bucket"),
         r"\[(?P<time>[^\]]*)\]",
@@ -126,7 +126,7 @@ MAPPER = Mapper(
     "aws.s3_access",
     title="Amazon S3 server access logs",
     source_name="aws_s3_access",
-    parse=PatternText((LINE,)),
+    parse=PatternText(LINES),
     null_words=("-",),
     events=[EventMap("api_activity", fields=FIELDS)],
     unmapped=(

@@ -63,6 +63,8 @@ product = at("ProductArn").extract(r":product/(.+)$")
 product_name = at("ProductName", "ProductFields.aws/securityhub/ProductName")
 is_hub = product.is_in(["aws/securityhub"]) | (product.is_null() & (product_name == "Security Hub"))
 is_threat = product.is_in(THREATS)
+created = apply(times, at("CreatedAt"))
+updated = apply(times, at("UpdatedAt"))
 normalized = at("Severity.Normalized").text().extract(r"^([0-9]+)(?:\.[0-9]+)?$")
 resource = at("Resources[].Id")
 standards = at("Compliance.AssociatedStandards[].StandardsId").or_(
@@ -75,9 +77,7 @@ latitude = action("awsApiCallAction.remoteIpDetails.geoLocation.lat")
 
 COMMON: Fields = {
     "time": apply(times, at("UpdatedAt", "LastObservedAt", "ProcessedAt", "CreatedAt")),
-    "activity_id": when(
-        at("RecordState") == "ARCHIVED", 3, when((at("CreatedAt") == at("UpdatedAt")) | at("UpdatedAt").is_null(), 1, 2)
-    ),
+    "activity_id": when(at("RecordState") == "ARCHIVED", 3, when((created == updated) | updated.is_null(), 1, 2)),
     "severity_id": severity_id(at("Severity.Label", "FindingProviderFields.Severity.Label")).or_(
         banded(
             normalized, (range(1), 1), (range(1, 40), 2), (range(40, 70), 3), (range(70, 90), 4), (range(90, 101), 5)
@@ -104,8 +104,8 @@ COMMON: Fields = {
     "finding_info.desc": at("Description"),
     "finding_info.types": at("Types[]"),
     "finding_info.src_url": at("SourceUrl"),
-    "finding_info.created_time": apply(times, at("CreatedAt")),
-    "finding_info.modified_time": apply(times, at("UpdatedAt")),
+    "finding_info.created_time": created,
+    "finding_info.modified_time": updated,
     "finding_info.first_seen_time": apply(times, at("FirstObservedAt")),
     "finding_info.last_seen_time": apply(times, at("LastObservedAt")),
     "finding_info.related_events[].uid": at("RelatedFindings[].Id"),

@@ -46,7 +46,7 @@ REPLY = {
 }
 SEVERITY = any_case({"Informational": 1, "Low": 2, "Medium": 3, "High": 4})
 VERB = any_case({"Read": 2, "Write": 3, "Delete": 4})
-READS = r"(?i)/(?:list|get|read|query|search|export)[a-z]*/action$"
+READS = r"(?i)/((?:list|get|read|query|search|export)[a-z]*)/action$"
 GUID = "^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 CLAIMS = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
 MICROSOFT_CLAIMS = "http://schemas.microsoft.com/identity/claims/"
@@ -136,7 +136,7 @@ API: Fields = COMMON | {
         (verb.lower() == "write") & reply.extract(r"(Created|201)$").is_in(["Created", "201"]),
         1,
         when(
-            operation.extract(f"({READS})").is_null(),
+            operation.extract(READS).is_null(),
             verb.lookup(VERB, default=99),
             2,
         ),

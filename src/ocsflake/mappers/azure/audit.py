@@ -29,7 +29,7 @@ from ocsflake.mappers.azure._shapes import (
     prop,
     tenant_of,
 )
-from ocsflake.mapping import EventMap, Fields, Mapper, apply, at, when
+from ocsflake.mapping import EventMap, Fields, Mapper, apply, at, origin, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,10 +75,12 @@ def _property(
 
 
 def _unquoted(value: str | None) -> str | None:
-    """Return the text in JSON text."""
+    """Return the text in JSON text; what is no JSON is taken as it is, JSON of another kind is no text."""
     try:
         return msgspec.json.decode(value or "null", type=str | None)
-    except (msgspec.DecodeError, RecursionError):
+    except msgspec.ValidationError:
+        return None
+    except msgspec.DecodeError:
         return value
 
 
@@ -97,7 +99,7 @@ is_group = has_group & ((category == "GroupManagement") | activity.is_in(GROUP))
 is_account = has_user & ((category == "UserManagement") | activity.is_in(ACCOUNT)) & ~activity.is_in(GROUP)
 
 resource = at("resourceId", "ResourceId")
-tenant = at("tenantId", "AADTenantId").or_(tenant_of(resource))
+tenant = at("tenantId", "AADTenantId").or_(tenant_of(resource), origin("account"))
 result = prop("result").or_(at("resultType", "ResultType"))
 operator = member("initiatedBy", "user.userPrincipalName")
 application = member("initiatedBy", "app.displayName")

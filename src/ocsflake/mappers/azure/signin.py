@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from ocsflake.mappers._address import host, port
 from ocsflake.mappers._entra import SYSTEM
 from ocsflake.mappers.azure._shapes import ENVELOPE, NULL_WORDS, RECORDS, first, items, known, member, prop, tenant_of
-from ocsflake.mapping import EventMap, Fields, Mapper, apply, at, when
+from ocsflake.mapping import EventMap, Fields, Mapper, apply, at, origin, when
 
 CATEGORY = {
     "SignInLogs": "SignInLogs",
@@ -94,7 +94,9 @@ category = (
 )
 workload = category.is_in(WORKLOAD) | (prop("userId").is_null() & ~prop("servicePrincipalId").is_null())
 resource = at("resourceId", "ResourceId")  # of Graph objects: what was signed in to
-tenant = at("tenantId", "AADTenantId").or_(tenant_of(resource), prop("resourceTenantId"), prop("homeTenantId"))
+tenant = at("tenantId", "AADTenantId").or_(
+    tenant_of(resource), prop("resourceTenantId"), prop("homeTenantId"), origin("account")
+)
 identity = at("identity", "Identity")
 address = prop("ipAddress", "IPAddress", "callerIpAddress", "CallerIpAddress")
 code = member("status", "errorCode").text().or_(at("resultType", "ResultType").text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocsflake.mappers.gcp._countries import COUNTRIES
+from ocsflake.mappers.gcp._entry import whole
 from ocsflake.mapping import Fields, at
 
 if TYPE_CHECKING:
@@ -16,10 +17,10 @@ __all__ = ["CONNECTION", "instance", "location", "network"]
 
 CONNECTION: Fields = {
     "src_endpoint.ip": at("jsonPayload.connection.src_ip"),
-    "src_endpoint.port": at("jsonPayload.connection.src_port"),
+    "src_endpoint.port": whole(at("jsonPayload.connection.src_port")),
     "dst_endpoint.ip": at("jsonPayload.connection.dest_ip"),
-    "dst_endpoint.port": at("jsonPayload.connection.dest_port"),
-    "connection_info.protocol_num": at("jsonPayload.connection.protocol"),
+    "dst_endpoint.port": whole(at("jsonPayload.connection.dest_port")),
+    "connection_info.protocol_num": whole(at("jsonPayload.connection.protocol")),
 }
 
 
@@ -49,5 +50,5 @@ def location(endpoint: str, find: Callable[[str], Expr]) -> Fields:
         f"{endpoint}.location.continent": find("continent"),
         f"{endpoint}.location.country": find("country").lower().lookup(COUNTRIES),
         f"{endpoint}.location.region": find("region"),
-        f"{endpoint}.autonomous_system.number": find("asn"),
+        f"{endpoint}.autonomous_system.number": whole(find("asn")),
     }

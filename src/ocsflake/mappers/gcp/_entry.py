@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from ocsflake.mapping import Expr, Fields, JsonRecords, ProtoJson, at, when
 
-__all__ = ["ENTRIES", "ENTRY", "OTHER", "UNMAPPED", "is_other", "matches", "milliseconds"]
+__all__ = ["ENTRIES", "ENTRY", "OTHER", "UNMAPPED", "is_other", "matches", "milliseconds", "whole"]
 
 # Catalogues that know no capitals (Hive, Glue) fold the names of columns.
 NAMES = (
@@ -128,6 +128,11 @@ def milliseconds(durations: pa.Array) -> pa.Array:
 def matches(text: Expr, pattern: str) -> Expr:
     """Return whether the one group of a regular expression is in a text."""
     return ~text.extract(pattern).is_null()
+
+
+def whole(number: Expr) -> Expr:
+    """Return a whole number of a payload, however it is written: all numbers of a Struct are floats to gRPC."""
+    return number.text().extract(r"^(-?[0-9]+)(?:\.0*)?$")
 
 
 level = at("severity").text().lookup(LEVEL).or_(at("severity").text())

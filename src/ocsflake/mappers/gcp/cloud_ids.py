@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ocsflake.mappers._network import protocol_number
-from ocsflake.mappers.gcp._entry import ENTRIES, ENTRY, UNMAPPED, milliseconds
+from ocsflake.mappers.gcp._entry import ENTRIES, ENTRY, UNMAPPED, milliseconds, whole
 from ocsflake.mapping import EventMap, Fields, Mapper, apply, at
 
 SEVERITY = {"INFORMATIONAL": 1, "LOW": 2, "MEDIUM": 3, "HIGH": 4, "CRITICAL": 5}
@@ -27,7 +27,7 @@ protocol = at("jsonPayload.ip_protocol")
 direction = at("jsonPayload.direction")
 
 COMMON: Fields = ENTRY | {
-    "count": at("jsonPayload.repeat_count"),
+    "count": whole(at("jsonPayload.repeat_count")),
     "metadata.product.name": "Cloud IDS",
     "metadata.product.feature.name": at("logName").extract(r"ids\.googleapis\.com(?:%2F|/)([a-z]+)$"),
     "metadata.product.feature.uid": at("resource.labels.id").or_(at("labels.id")),
@@ -35,9 +35,9 @@ COMMON: Fields = ENTRY | {
 
 CONNECTION: Fields = {
     "src_endpoint.ip": at("jsonPayload.source_ip_address"),
-    "src_endpoint.port": at("jsonPayload.source_port"),
+    "src_endpoint.port": whole(at("jsonPayload.source_port")),
     "dst_endpoint.ip": at("jsonPayload.destination_ip_address"),
-    "dst_endpoint.port": at("jsonPayload.destination_port"),
+    "dst_endpoint.port": whole(at("jsonPayload.destination_port")),
     # Client to server is neither in nor out.
     "connection_info.direction_id": direction.lookup({}, default=99).or_(0),
     "connection_info.protocol_name": protocol,
@@ -54,7 +54,7 @@ THREAT: Fields = {f"evidences[].{path}": value for path, value in CONNECTION.ite
     "finding_info.desc": at("jsonPayload.details"),
     "finding_info.types": apply(listed, at("jsonPayload.type"), at("jsonPayload.category"), at("jsonPayload.subtype")),
     "finding_info.created_time": at("jsonPayload.alert_time"),
-    "finding_info.analytic.uid": at("jsonPayload.threat_id").text(),
+    "finding_info.analytic.uid": whole(at("jsonPayload.threat_id")).or_(at("jsonPayload.threat_id")),
     "finding_info.analytic.name": at("jsonPayload.name"),
     "finding_info.analytic.type_id": 1,
     "vulnerabilities[].cve.uid": at("jsonPayload.cves[]"),
@@ -66,8 +66,8 @@ TRAFFIC: Fields = CONNECTION | {
     "start_time": at("jsonPayload.start_time"),
     "activity_id": 6,
     "duration": apply(milliseconds, at("jsonPayload.elapsed_time").text()),
-    "traffic.bytes": at("jsonPayload.total_bytes"),
-    "traffic.packets": at("jsonPayload.total_packets"),
+    "traffic.bytes": whole(at("jsonPayload.total_bytes")),
+    "traffic.packets": whole(at("jsonPayload.total_packets")),
 }
 
 MAPPER = Mapper(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from ocsflake.mappers._network import protocol_number
-from ocsflake.mappers.gcp._entry import ENTRIES, ENTRY, UNMAPPED
+from ocsflake.mappers.gcp._entry import ENTRIES, ENTRY, UNMAPPED, whole
 from ocsflake.mapping import EventMap, Fields, Mapper, apply, at
 from ocsflake.mapping.lists import each, relist
 
@@ -85,14 +85,14 @@ FIELDS: Fields = ENTRY | {
     "activity_id": 6,
     "status_id": rcode.lookup({"NOERROR": 1}, default=2).or_(0),
     "status_detail": at("jsonPayload.egressError"),
-    "duration": at("jsonPayload.serverLatency").text().extract(r"^([0-9]+)(?:\.0*)?$"),
+    "duration": whole(at("jsonPayload.serverLatency")),
     "message": text,
     "metadata.product.name": "Cloud DNS",
     "query.hostname": name,
     "query.type": at("jsonPayload.queryType"),
     "rcode_id": rcode.lookup(RCODE, default=99),
     "answers[].rdata": at(f"{structured}.rvalue").or_(apply(data, text)),
-    "answers[].ttl": at(f"{structured}.ttl").or_(apply(ttls, text)),
+    "answers[].ttl": whole(at(f"{structured}.ttl")).or_(apply(ttls, text)),
     "answers[].class": at(f"{structured}.class").or_(apply(classes, text)),
     "answers[].type": at(f"{structured}.type").or_(apply(types, text)),
     "answers[].flag_ids": at("jsonPayload.authAnswer").text().lookup({"true": 1}),
@@ -101,8 +101,8 @@ FIELDS: Fields = ENTRY | {
         at("resource.labels.source_type").only_if(source.is_null())
     ),
     "src_endpoint.zone": at("jsonPayload.vmZoneName"),
-    # The number may be more than a reader of JSON holds exactly; newer logs have it as text too.
-    "src_endpoint.instance_uid": at("jsonPayload.vmInstanceIdString").or_(at("jsonPayload.vmInstanceId").text()),
+    # A float does not hold the number exactly; newer logs have it as text too.
+    "src_endpoint.instance_uid": at("jsonPayload.vmInstanceIdString").or_(whole(at("jsonPayload.vmInstanceId"))),
     "src_endpoint.vpc_uid": at("jsonPayload.sourceNetwork"),
     "src_endpoint.owner.account.uid": at("jsonPayload.vmProjectId"),
     "dst_endpoint.ip": target,

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from ocsflake.mappers._address import host, port
 from ocsflake.mappers._http import http_activity, http_outcome
-from ocsflake.mappers.gcp._entry import ENTRIES, ENTRY, UNMAPPED, milliseconds
+from ocsflake.mappers.gcp._entry import ENTRIES, ENTRY, UNMAPPED, milliseconds, whole
 from ocsflake.mapping import EventMap, Fields, Mapper, apply, at
 
 ACTION = {"ACCEPT": 1, "EXEMPT": 1, "DENY": 2, "REDIRECT": 2}
@@ -48,7 +48,7 @@ FIELDS: Fields = ENTRY | {
     "src_endpoint.ip": host(address),
     "src_endpoint.port": at("httpRequest.remotePort").or_(port(address)),
     "src_endpoint.location.country": at(f"{client}.remoteIpInfo.regionCode"),
-    "src_endpoint.autonomous_system.number": at(f"{client}.remoteIpInfo.asn"),
+    "src_endpoint.autonomous_system.number": whole(at(f"{client}.remoteIpInfo.asn")),
     "dst_endpoint.ip": host(server),
     "dst_endpoint.name": backend,
     "dst_endpoint.port": port(server),
@@ -74,7 +74,7 @@ FIELDS: Fields = ENTRY | {
     "traffic.bytes_in": at("httpRequest.requestSize"),
     "traffic.bytes_out": at("httpRequest.responseSize"),
     "firewall_rule.name": policy,
-    "firewall_rule.uid": at(*[f"{policy}.priority" for policy in POLICIES]).text(),
+    "firewall_rule.uid": whole(at(*[f"{policy}.priority" for policy in POLICIES])),
     "firewall_rule.type": at(*[f"{policy}.configuredAction" for policy in POLICIES]),
     "firewall_rule.match_details": at(*[f"{policy}.preconfiguredExprIds[]" for policy in POLICIES]),
     "firewall_rule.match_location": at(*[f"{policy}.matchedFieldType" for policy in POLICIES]),

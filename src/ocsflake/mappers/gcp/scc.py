@@ -92,10 +92,11 @@ COMMON: Fields = {
     "activity_id": at("stateChange")
     .lookup({"ADDED": 1, "CHANGED": 2, "REMOVED": 3})
     .or_(when(state == "INACTIVE", 3, when(apply(is_first, event_time, create_time), 1, 2))),
-    "status_id": finding("mute")
-    .text()
-    .lookup({"MUTED": 3, "1": 3})
-    .or_(state.lookup({"ACTIVE": 1, "INACTIVE": 4}, default=99), 0),
+    "status_id": when(
+        finding("mute").text().is_in(["MUTED", "1"]),
+        3,
+        state.lookup({"ACTIVE": 1, "INACTIVE": 4}, default=99).or_(0),
+    ),
     "metadata.uid": name,
     "metadata.log_name": at("notificationConfigName"),
     "metadata.product.name": "Security Command Center",
@@ -134,6 +135,7 @@ def _resource(attribute: str) -> Fields:
 remediation = finding("nextSteps", "sourceProperties.Recommendation", "sourceProperties.recommendation")
 protocol = word(finding("connections[].protocol"), PROTOCOLS)
 binary = finding("processes[].binary.path")
+digest = finding("processes[].binary.sha256")
 
 DETECTION: Fields = {
     "remediation.desc": remediation,
@@ -156,6 +158,9 @@ DETECTION: Fields = {
     "evidences[].process.file.path": binary,
     "evidences[].process.file.name": binary.extract("([^/]+)$"),
     "evidences[].process.file.type_id": binary.lookup({}, default=1),
+    "evidences[].process.file.size": finding("processes[].binary.size"),
+    "evidences[].process.file.hashes[].algorithm_id": digest.lookup({}, default=3),
+    "evidences[].process.file.hashes[].value": digest,
 }
 
 cve = finding("vulnerability.cve.id")
@@ -165,7 +170,8 @@ VULNERABILITY: Fields = {
     "vulnerabilities[].cve.uid": cve,
     "vulnerabilities[].cve.cvss[].base_score": score,
     "vulnerabilities[].cve.cvss[].version": score.text().lookup({}, default="3"),
-    "vulnerabilities[].references": finding("vulnerability.cve.references[].uri"),
+    # All of them are of the one vulnerability.
+    "vulnerabilities[].references": apply(singles, finding("vulnerability.cve.references[].uri")),
     "vulnerabilities[].is_fix_available": finding("vulnerability.cve.upstreamFixAvailable"),
     "vulnerabilities[].remediation.desc": remediation,
     "vulnerabilities[].affected_packages[].name": finding("vulnerability.offendingPackage.packageName"),

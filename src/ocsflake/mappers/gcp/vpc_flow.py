@@ -12,7 +12,7 @@ The fields: https://docs.cloud.google.com/vpc/docs/about-flow-logs-records
 from __future__ import annotations
 
 from ocsflake.mappers.gcp._connection import CONNECTION, instance, location, network
-from ocsflake.mappers.gcp._entry import ENTRIES, ENTRY, UNMAPPED
+from ocsflake.mappers.gcp._entry import ENTRIES, ENTRY, UNMAPPED, whole
 from ocsflake.mapping import EventMap, Fields, Mapper, at
 
 reporter = at("jsonPayload.reporter")
@@ -45,8 +45,8 @@ FIELDS: Fields = (
         "metadata.product.name": "VPC Flow Logs",
         "connection_info.direction_id": reporter.lookup({"SRC": 2, "DEST": 1}, default=99).or_(0),
         # One direction only, though the log calls it sent.
-        "traffic.bytes": at("jsonPayload.bytes_sent"),
-        "traffic.packets": at("jsonPayload.packets_sent"),
+        "traffic.bytes": whole(at("jsonPayload.bytes_sent")),
+        "traffic.packets": whole(at("jsonPayload.packets_sent")),
     }
 )
 

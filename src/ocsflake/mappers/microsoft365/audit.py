@@ -252,7 +252,7 @@ API: Fields = (
     | ANY_SOURCE
     | {
         "activity_id": operation.lookup_prefix(PREFIX).or_(
-            operation.extract(r"([A-Z][a-z]+)$").lookup(SUFFIX), operation.lookup({}, default=99)
+            operation.extract(r"([A-Z][a-z]+)$").lookup(SUFFIX), operation.lookup({}, default=99), 99
         ),
         "api.operation": operation,
         "api.service.name": workload.or_("Microsoft 365"),

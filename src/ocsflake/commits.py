@@ -1,0 +1,288 @@
+"""The commits of one source: nothing lost, nothing doubled.
+
+A commit takes some splits of one source through five steps:
+
+1. read and map all of them; events and rejects gather where nobody sees them;
+2. save the *intent*: the splits of this commit, beside the unchanged state of the source;
+3. publish: objects and rejects get names that depend on the commit alone;
+4. save the state that the source has now, which ends the intent;
+5. acknowledge, where the source is a queue.
+
+A crash before step 2 leaves nothing behind. A crash after it leaves the intent, and the next run does the very same
+commit again, onto the same names. The checkpoint is swapped only if nobody else moved it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import ExitStack, nullcontext
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve, frozen
+
+from ocsflake.errors import ConfigError, LakeError, RejectedRecordsError, SourceError
+from ocsflake.model import Acknowledges, Split
+from ocsflake.rejects import RejectsFile
+from ocsflake.report import Counts, Failure, SourceReport
+from ocsflake.seen import Seen
+from ocsflake.times import Window, within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from ocsflake.mapping import Mapper
+    from ocsflake.model import CheckpointStore, Commit, Mapped, ObjectWritten, Sink, Source
+    from ocsflake.pace import Pace
+
+__all__ = ["ROWS", "Job", "Outcome", "new_commits"]
+
+ROWS = 20_000
+"""Records that are mapped at a time."""
+
+
+@frozen
+class Job:
+    """What stays the same for all commits of one source."""
+
+    source: Source
+    mapper: Mapper
+    lake: Sink
+    checkpoints: CheckpointStore
+    rejects: Path | None
+    window: Window
+    pace: Pace
+
+
+@frozen
+class Outcome:
+    """What one commit did."""
+
+    report: SourceReport
+    objects: Sequence[ObjectWritten] = ()
+    span: tuple[int, int] | None = None
+    bytes: int = 0
+
+
+def new_commits(job: Job) -> Iterator[Outcome]:
+    """Commit what is new in one source, an interrupted commit first."""
+    name = job.source.name
+    doc, revision = job.checkpoints.load(name)
+    doc = _checked(doc, name)
+    job.pace.published = doc.get("published")
+    if doc.get("intent"):
+        splits, job_then = _intended(doc["intent"], job)
+        doc, revision, outcome = _commit(job_then, splits, doc, revision)
+        yield outcome
+    for splits in job.pace.commits(job.source, doc.get("state")):
+        try:
+            doc, revision, outcome = _commit(job, splits, doc, revision)
+        except _StoppedError:
+            return
+        yield outcome
+
+
+class _StoppedError(Exception):
+    """The run was stopped while a commit waited to be published; nothing of it was saved."""
+
+
+def _commit(
+    job: Job, splits: Sequence[Split], doc: Mapping[str, Any], revision: str | None
+) -> tuple[dict[str, Any], str | None, Outcome]:
+    """Take splits through the steps; return the checkpoint as it now is, its revision, and what was done."""
+    failures: list[Failure] = []
+    while splits:
+        try:
+            saved, revision, outcome = _attempt(job, splits, doc, revision)
+        except SourceError as error:
+            ids = [split.id for split in splits]
+            if doc.get("intent"):
+                raise _unrepeatable(job.source, str(error), error.split) from error
+            if error.split not in ids:
+                raise
+            failures.append(Failure(error.split, str(error)))
+            place = ids.index(error.split)
+            splits = [*splits[:place], *_readable(job.source, splits[place + 1 :], failures)]
+        else:
+            if isinstance(job.source, Acknowledges):
+                job.source.acknowledge(splits)
+            return saved, revision, evolve(outcome, report=evolve(outcome.report, failures=tuple(failures)))
+    report = SourceReport(job.source.name, job.source.log_type, failures=tuple(failures))
+    return dict(doc), revision, Outcome(report)
+
+
+def _readable(source: Source, splits: Sequence[Split], failures: list[Failure]) -> Iterator[Split]:
+    """Yield the splits that can be read, so that many broken ones cost one more reading, and not one each."""
+    for split in splits:
+        try:
+            for _ in source.read(split):
+                pass
+        except SourceError as error:
+            failures.append(Failure(split.id, str(error)))
+        else:
+            yield split
+
+
+def _unrepeatable(source: Source, problem: str, split: str | None = None) -> SourceError:
+    return SourceError(
+        f"{source.name}: an earlier run was interrupted while it published, some of its events may be in the lake "
+        f"already, and so its records must be read again just as they were; but {problem}. Put back what it read and "
+        "run again",
+        source=source.name,
+        split=split,
+    )
+
+
+def _attempt(
+    job: Job, splits: Sequence[Split], doc: Mapping[str, Any], revision: str | None
+) -> tuple[dict[str, Any], str, Outcome]:
+    source, store = job.source, job.checkpoints
+    commit_id = _commit_id(source.name, splits)
+    with ExitStack() as stack:
+        commit = job.lake.begin(commit_id)
+        stack.callback(commit.close)
+        rejected = stack.enter_context(
+            nullcontext() if job.rejects is None else RejectsFile(job.rejects, source.log_type, commit_id)
+        )
+        seen = Seen(doc)
+        report, span = _fill(job, splits, commit, rejected, seen)
+        intent = _intent(job, splits, report.counts, rejected)
+        if doc.get("intent"):
+            _check_same(source, doc["intent"], intent)
+        elif _must_wait(commit, report.counts) and not job.pace.wait():
+            raise _StoppedError
+        revision = store.save(source.name, {**doc, "format": 1, "intent": intent}, revision)
+        objects = commit.publish()
+        if objects:
+            job.pace.publish()
+        if rejected is not None:
+            rejected.publish()
+        written = sum(item.rows for item in objects)
+        counts = evolve(report.counts, written=written)
+        if not counts.balanced:
+            raise LakeError(f"{source.name}: the numbers of commit {commit_id} do not balance: {counts}")
+        state = source.advance(doc.get("state"), splits)
+        saved = {
+            "format": 1,
+            "state": dict(state),
+            "intent": None,
+            "seen": seen.after(source, state, splits),
+            "published": job.pace.published,
+        }
+        revision = store.save(source.name, saved, revision)
+    done = evolve(report, counts=counts, splits=len(splits))
+    return saved, revision, Outcome(done, objects, span, sum(split.bytes or 0 for split in splits))
+
+
+def _must_wait(commit: Commit, counts: Counts) -> bool:
+    """Return whether a commit has events, and no object that is worth putting at once."""
+    return counts.events > counts.filtered and not getattr(commit, "full", False)
+
+
+def _fill(
+    job: Job, splits: Sequence[Split], commit: Commit, rejected: RejectsFile | None, seen: Seen
+) -> tuple[SourceReport, tuple[int, int] | None]:
+    """Read and map splits into a commit that nobody sees yet."""
+    counts = Counts()
+    reasons: Counter[tuple[str, str]] = Counter()
+    unknown: Counter[str] = Counter()
+    spans: list[tuple[int, int]] = []
+    raws = (raw for split in splits for raw in seen.new(job.source.read(split), split))
+    for mapped in job.mapper.map_batches(raws, job.lake.ocsf_version, rows=ROWS):
+        counts += _counted(mapped)
+        unknown.update(mapped.unknown)
+        if mapped.rejects.num_rows:
+            reasons.update(_reasons(mapped.rejects))
+            if rejected is None:
+                raise RejectedRecordsError(_nowhere(job.source, mapped.rejects))
+            rejected.write(mapped.rejects)
+        for batch in mapped.batches:
+            kept = within(batch, job.window)
+            counts = evolve(counts, filtered=counts.filtered + batch.events.num_rows - kept.events.num_rows)
+            if kept.events.num_rows:
+                spans.append(_span(kept.events))
+                commit.write(kept)
+    counts = evolve(counts, records=counts.records + seen.dropped, duplicates=seen.dropped)
+    report = SourceReport(job.source.name, job.source.log_type, counts, reasons=reasons, unknown=unknown)
+    return report, (min(a for a, _ in spans), max(b for _, b in spans)) if spans else None
+
+
+def _commit_id(source: str, splits: Sequence[Split]) -> str:
+    names = "\0".join([source, *(split.id for split in splits)])
+    return blake2b(names.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+
+
+def _intent(job: Job, splits: Sequence[Split], counts: Counts, rejected: RejectsFile | None) -> dict[str, Any]:
+    """Return what a commit must be repeated from, and what decides where it writes."""
+    places = {name: getattr(job.lake, name, None) for name in ("root", "region", "naming", "ocsf_version")}
+    places["rejects"] = job.rejects if rejected is not None and rejected.rows else None
+    return {
+        "splits": [[split.id, dict(split.detail), split.bytes] for split in splits],
+        "records": counts.records,
+        "since": job.window.since,
+        "until": job.window.until,
+        "places": {name: None if place is None else str(place) for name, place in places.items()},
+    }
+
+
+def _intended(intent: Mapping[str, Any], job: Job) -> tuple[list[Split], Job]:
+    """Return the splits and the job of an interrupted commit."""
+    splits = [Split(name, detail, size) for name, detail, size in intent["splits"]]
+    return splits, evolve(job, window=Window(intent["since"], intent["until"]))
+
+
+def _check_same(source: Source, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise unless an interrupted commit is repeated from as many records, and to the same places."""
+    changed = [name for name in now["places"] if now["places"][name] != then["places"][name]]
+    if changed:
+        words = ", ".join(f"{name} was {then['places'][name]!r} and is {now['places'][name]!r}" for name in changed)
+        raise ConfigError(
+            f"{source.name}: an earlier run was interrupted while it published, and this one writes elsewhere: "
+            f"{words}. Run once more with the old settings to finish it"
+        )
+    if now["records"] != then["records"]:
+        raise _unrepeatable(source, f"there were {then['records']:,} of them, and now there are {now['records']:,}")
+
+
+def _checked(doc: Mapping[str, Any] | None, name: str) -> dict[str, Any]:
+    if doc is not None and doc.get("format") != 1:
+        raise LakeError(
+            f"the checkpoint of {name!r} has format {doc.get('format')!r}, this version of ocsflake reads format 1: "
+            "use the version that wrote it, or a checkpoint of its own"
+        )
+    return dict(doc or {})
+
+
+def _counted(mapped: Mapped) -> Counts:
+    return Counts(
+        records=mapped.records,
+        mapped=mapped.mapped,
+        rejects=mapped.rejects.num_rows,
+        skipped=sum(mapped.skipped.values()),
+        events=sum(batch.events.num_rows for batch in mapped.batches),
+    )
+
+
+def _reasons(rejects: pa.RecordBatch) -> Counter[tuple[str, str]]:
+    pairs = zip(rejects["attribute"].to_pylist(), rejects["reason"].to_pylist(), strict=True)
+    return Counter(pairs)
+
+
+def _nowhere(source: Source, rejects: pa.RecordBatch) -> str:
+    first = rejects.slice(0, 1).to_pylist()[0]
+    where = dict(first["origin"]).get("uri", source.name)
+    attribute = f"{first['attribute']}: " if first["attribute"] else ""
+    return (
+        f"{source.name}: {rejects.num_rows:,} records were rejected and have nowhere to go; the first, from {where}: "
+        f"{attribute}{first['reason']}. Give a folder for them (rejects=, --rejects)"
+    )
+
+
+def _span(events: pa.RecordBatch) -> tuple[int, int]:
+    import pyarrow.compute as pc
+
+    found = pc.min_max(events["time"]).as_py()
+    return found["min"], found["max"]

@@ -1,0 +1,134 @@
+"""What the documentation says is so: its code runs, its pages are fresh, and nothing is missing from it."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import chdir
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import ocsflake
+from ocsflake import samples
+from ocsflake.cli._arguments import parsers
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def code(text: str, language: str) -> list[str]:
+    """Return the blocks of code in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """Return a folder that has the samples of CloudTrail in logs/, and a file that is none."""
+    shutil.copytree(samples.files("aws.cloudtrail")[0].parent, tmp_path / "logs")
+    (tmp_path / "logs" / "notes.txt").write_text("no log\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
+def test_python(page: str, logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The Python of a page runs from its first block to its last, and shows something."""
+    blocks = code((ROOT / page).read_text(), "python")
+    names: dict[str, Any] = {}
+    with chdir(logs):
+        for block in blocks:
+            exec(compile(block, page, "exec"), names)
+
+    assert names["report"].counts.written == names["report"].counts.events > 0
+    assert "aws.cloudtrail" in capsys.readouterr().out
+
+
+def test_the_first_ten_lines() -> None:
+    """They are at most ten."""
+    [block] = code(README, "python")
+
+    assert len([line for line in block.splitlines() if line]) <= 10
+
+
+def test_two_commands() -> None:
+    """The README has one line that shows the demo and one that passes the tests, and CI takes the second from it."""
+    demo, tests, *_ = code(README, "sh")
+
+    assert len(demo.splitlines()) == len(tests.splitlines()) == 1
+    assert demo.endswith(".venv/bin/ocsflake demo\n")
+    assert ".venv/bin/pytest" in tests
+    assert README.count(".venv/bin/pytest") == 1
+    assert "grep -F '.venv/bin/pytest' README.md" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links(page: Path) -> None:
+    """Every link to a file of ours leads somewhere."""
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(), flags=re.DOTALL)
+    links = re.findall(r"\]\((?!https?://)([^)#\s]+)[^)]*\)", text)
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_log_types_are_fresh() -> None:
+    """The pages of the log types are what the mappers say now."""
+    wanted = mapping_pages().pages()
+    there = {path.name: path.read_text() for path in (ROOT / "docs" / "mapping").glob("*.md")}
+    stale = sorted(name for name in {*wanted, *there} if wanted.get(name) != there.get(name))
+
+    assert stale == [], "write them anew: make pages, or python docs/mapping_pages.py"
+
+
+def test_every_verb_and_option() -> None:
+    """The page on the command line has every verb, with every argument and option."""
+    text = (ROOT / "docs" / "command-line.md").read_text()
+    sections = dict(re.findall(r"^## ocsflake (\w+)\n(.*?)(?=^## |\Z)", text, flags=re.DOTALL | re.MULTILINE))
+    _, verbs = parsers()
+
+    assert list(sections) == list(verbs)
+    for name, parser in verbs.items():
+        for action in parser._actions[1:]:
+            wanted = action.option_strings[0] if action.option_strings else str(action.metavar)
+            assert wanted in sections[name], f"{name}: {wanted}"
+
+
+def test_every_public_name() -> None:
+    """The reference has every name that the package exports; errors come with their module."""
+    text = (ROOT / "docs" / "reference.md").read_text()
+    shown = {line.rpartition(".")[2] for line in text.splitlines() if line.startswith(":::")}
+
+    assert {name for name in ocsflake.__all__ if not name.endswith(("Error", "__"))} <= shown
+    assert "::: ocsflake.errors" in text
+
+
+def test_changelog() -> None:
+    """The changes that are not released yet have a place."""
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_examples(example: Path, logs: Path) -> None:
+    """Each example runs."""
+    arguments = {"in_memory.py": [str(logs / "logs")]}.get(example.name, [])
+    done = subprocess.run([sys.executable, str(example), *arguments], cwd=logs, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def mapping_pages() -> ModuleType:
+    """Return the module that writes the pages of the log types."""
+    spec = importlib.util.spec_from_file_location("mapping_pages", ROOT / "docs" / "mapping_pages.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
