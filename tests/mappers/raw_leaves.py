@@ -92,10 +92,13 @@ def _holds(event: dict[str, Any], leaf: Leaf, readers: dict[Path, list[tuple[str
         return True
     for attribute, expression in readers.get(path, ()):
         held = list(_at(event, attribute))
-        words = list(_at(event, attribute.removesuffix("_id")))  # the text beside an enum
+        enum = attribute.removesuffix("_id")
+        words = [*_at(event, enum), *_at(event, f"{enum}_name")]  # the text beside an enum
         if any(_same(text, value) for value in held + words) or (held and text.lower() in _table(expression)):
             return True
-        if _is_made(expression) and any(text in _text(value) or _text(value) in text for value in held):
+        if _is_made(expression) and any(
+            text in _text(value) or _text(value) in text or _is_hex(text, value) for value in held
+        ):
             return True
         if _is_part(expression) and any(_text(value).lower() in text.lower() for value in held):
             return True
@@ -140,6 +143,11 @@ def _is_made(expression: Expr) -> bool:
 def _is_part(expression: Expr) -> bool:
     """Return whether the value is a part of a text."""
     return isinstance(expression, e.Extract | e.Split) or any(map(_is_part, expression.children()))
+
+
+def _is_hex(text: str, value: Any) -> bool:
+    """Return whether a text is a number in base 16."""
+    return re.fullmatch("[0-9a-f]{2,4}", text) is not None and str(int(text, 16)) == _text(value)
 
 
 def _text(value: Any) -> str:

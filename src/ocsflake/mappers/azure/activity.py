@@ -76,7 +76,7 @@ category = when(word.is_in(["Action", "Delete", "Write"]), "Administrative", wor
 resource = at("resourceId", "ResourceId", "resource_id", "_ResourceId", "resourceUri")
 subscribed = subscription(resource).or_(at("subscriptionId", "SubscriptionId", "subscription_id").lower())
 tenant = at("tenantId", "tenant_id").or_(claim(f"{MICROSOFT_CLAIMS}tenantid"))
-status = at("status.value", "ActivityStatusValue", "resultType", "ActivityStatus", "ResultType", "status")
+status = at("status.value", "ActivityStatusValue", "resultType", "ActivityStatus", "ResultType", "status").text()
 signature = at("subStatus.value", "ActivitySubstatusValue", "resultSignature", "sub_status.value").text()
 reply = detail("statusCode").text().or_(signature)
 answer = reply.extract(r"([A-Za-z]+)$")
@@ -106,7 +106,7 @@ correlation = at("correlationId", "CorrelationId", "correlation_id")
 time = at("eventTimestamp", "event_timestamp", "time", "TimeGenerated", "EventSubmissionTimestamp")
 event_uid = at("eventDataId", "EventDataId", "event_data_id").or_(
     # Start, accept and success of one operation share their correlation id.
-    apply(digest, correlation, operation, resource, status.text(), time.text())
+    apply(digest, correlation, operation, resource, status, time.text())
 )
 
 COMMON: Fields = {

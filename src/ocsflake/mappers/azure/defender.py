@@ -147,7 +147,7 @@ def of_kind(kind: str, value: Expr) -> Expr:
     return value.only_if(entity("Type", "type").lower() == kind)
 
 
-identifier = at("id")
+identifier = at("id").text()
 title = either("AlertDisplayName", "alertDisplayName", "DisplayName", "AlertName", "title", "Title")
 created = either("createdDateTime", "alertCreationTime", "createdTime", "timeGeneratedUtc", "TimeGenerated")
 updated = either("lastUpdateDateTime", "lastUpdateTime", "LastModifiedTime", "lastModifiedTimeUtc")
