@@ -383,3 +383,22 @@ def test_laziness() -> None:
     found: Iterator[RawBatch] = read_batches(Endless(), "u")
 
     assert next(found).records.startswith(b"{")
+
+
+def test_csv_is_cut_outside_quotes() -> None:
+    """CSV whose fields hold newlines is cut between rows, and every piece after the first has the header as its head."""
+    row = b'abc,"one\ntwo, ""x"" \nthree",%d\r\n'
+    data = b"A,B [UTC],C\r\n" + b"".join(row % number for number in range(400_000))
+
+    batches = list(read_batches(io.BytesIO(data), "a.csv"))
+
+    assert len(batches) > 1
+    assert b"".join(batch.records for batch in batches) == data
+    assert all(batch.records.startswith(b"abc,") and batch.head == b"A,B [UTC],C" for batch in batches[1:])
+
+
+def test_csv_without_a_safe_place_is_held() -> None:
+    """A quote that stays open holds the text together."""
+    data = b'A,B,C\n1,"' + b"x\n" * 6_000_000
+
+    assert [batch.records for batch in read_batches(io.BytesIO(data), "a.csv")] == [b"A,B,C\n", data[6:]]

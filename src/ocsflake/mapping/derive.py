@@ -55,8 +55,7 @@ def enum_values(rule: EnumRule, ids: pa.Array, words: pa.Array | None) -> tuple[
     Where the id is 99, the source's own word (`words`) is the text.
     """
     if pa.types.is_list(ids.type):
-        flat = ids.flatten()
-        found = enum_values(rule, flat, None if words is None or pa.types.is_list(flat.type) else fit(words, ids))
+        found = enum_values(rule, ids.flatten(), None if words is None else fit(words, ids))
         return relist(ids, found[0]), relist(ids, found[1])
     known = sorted(rule.captions)
     place = pc.index_in(ids, value_set=pa.array(known, pa.int32()))
@@ -66,7 +65,7 @@ def enum_values(rule: EnumRule, ids: pa.Array, words: pa.Array | None) -> tuple[
     if pc.any(foreign).as_py():
         texts = pc.coalesce(texts, ids.cast(pa.string()))
         ids = pc.if_else(foreign, pa.scalar(OTHER if OTHER in rule.allowed else 0, pa.int32()), ids)
-    if words is not None and not pa.types.is_null(words.type):
+    if words is not None and not pa.types.is_null(words.type) and not pa.types.is_list(words.type):
         other = pc.fill_null(pc.and_(pc.equal(ids, OTHER), pc.invert(foreign)), False)
         if pc.any(other).as_py():
             texts = pc.if_else(other, pc.coalesce(scalar_text(words), texts), texts)

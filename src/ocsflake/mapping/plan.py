@@ -153,7 +153,7 @@ def _newest_class(mapper: Mapper, event: EventMap) -> EventClass:
         newest = schema.event_class(event.event_class, schema.profiles())
         for path in event.fields:
             _check_leaf(path, newest.attribute(path))
-        check_conditions(event)
+        check_conditions(event, mapper.parse.whole_paths())
     except SchemaError as error:
         raise SchemaError(f"{mapper.log_type}: {error}") from None
     return newest

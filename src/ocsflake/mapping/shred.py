@@ -84,7 +84,10 @@ class JsonRecords:
         if isinstance(raw.records, pa.RecordBatch):
             yield column_frame(raw.records, raw.origin, root)
             return
-        records, rejects = _records_of(raw.records, self.unwrap, self.csv)
+        given: Any = raw.records
+        if self.csv and raw.head and isinstance(given, bytes) and given.lstrip()[:1] not in (b"{", b"["):
+            given = raw.head + b"\n" + given
+        records, rejects = _records_of(given, self.unwrap, self.csv)
         for start, stop in _chunks(records):
             with _paused_gc():
                 frame = _shred(records[start:stop], rejects, raw.origin, root, self.skip)

@@ -64,8 +64,6 @@ def column_leaves(path: str, column: pa.Array, wanted: pa.Array | None) -> Lefto
     keys = pa.repeat(pa.scalar(path), len(at))
     if pa.types.is_binary(column.type):
         return flatten_tokens(at, keys, column)
-    if pa.types.is_nested(column.type):
-        return flatten_tokens(at, keys, json_text(column).cast(pa.binary()))
     return Leftovers(at, keys, scalar_text(column))
 
 

@@ -51,7 +51,6 @@ _IPV6 = "|".join(
         f":(?::{_H}){{0,5}}:{_IPV4}",
     ]
 )
-_IP_TEXT = re.compile(rf"{_IPV4}|{_IPV6}")
 _IP_PATTERN = rf"^(?:{_IPV4}|{_IPV6})$"
 
 _TIME = re.compile(

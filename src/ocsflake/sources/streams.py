@@ -54,6 +54,7 @@ _MAGIC = (
 
 _BOM = b"\xef\xbb\xbf"
 _JSON = re.compile(rb'\{\s*["}]|\[\s*[\[{"\]]')
+_CSV_HEADER = re.compile(rb'(?:\xef\xbb\xbf)?"?[\w$. \[\]()-]+"?(?:,"?[\w$. \[\]()-]+"?){2,}\r?\n')
 _HEAD = re.compile(rb"(?:#[^\n]*\n)+|[^\n]*\n")
 
 
@@ -230,6 +231,7 @@ def _cut(blocks: Iterator[bytes], limit: int) -> Iterator[bytes]:
     held = io.BytesIO()
     cut = 0  # where the last whole line that is held ends
     document: bool | None = None
+    quoted = False  # whether it is CSV, whose fields may hold newlines within quotes
     for block in blocks:
         newline = block.rfind(b"\n")
         if newline >= 0:
@@ -239,7 +241,10 @@ def _cut(blocks: Iterator[bytes], limit: int) -> Iterator[bytes]:
             text = held.getvalue()
             if document is None:
                 document = _is_document(text[:cut])
-            if not document:
+                quoted = _CSV_HEADER.match(text) is not None
+            if quoted:
+                cut = _outside_quotes(text, cut)
+            if cut and not document:
                 yield text[:cut]
                 held = io.BytesIO()
                 held.write(text[cut:])
@@ -249,6 +254,16 @@ def _cut(blocks: Iterator[bytes], limit: int) -> Iterator[bytes]:
             raise OSError(f"{what} is longer than {limit} bytes decompressed, which is the most that is held at once")
     if held.tell():
         yield held.getvalue()
+
+
+def _outside_quotes(text: bytes, cut: int) -> int:
+    """Return where the last whole line before `cut` ends that ends outside quotes; 0 if there is none."""
+    inside = text.count(b'"', 0, cut) % 2
+    while inside and cut:
+        line = text.rfind(b"\n", 0, cut - 1) + 1
+        inside ^= text.count(b'"', line, cut) % 2
+        cut = line
+    return cut
 
 
 def _is_document(text: bytes) -> bool:

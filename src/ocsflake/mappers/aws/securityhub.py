@@ -25,8 +25,8 @@ from ocsflake.mapping.lists import fit, relist
 THREATS = ["aws/guardduty", "aws/macie", "aws/detective", "aws/access-analyzer"]
 """Products whose findings are detections, whatever else they hold."""
 
-WORKFLOW = {"NEW": 1, "NOTIFIED": 2, "SUPPRESSED": 3, "RESOLVED": 4}
-WORKFLOW_STATE = {"NEW": 1, "ASSIGNED": 2, "IN_PROGRESS": 2, "RESOLVED": 4}
+WORKFLOW = {"NEW": 1, "NOTIFIED": 2, "ASSIGNED": 2, "IN_PROGRESS": 2, "SUPPRESSED": 3, "RESOLVED": 4}
+"""Statuses of the workflow, and its states in old findings."""
 
 
 def flaw(ids: pa.Array, weaknesses: pa.Array) -> pa.Array:
@@ -83,9 +83,7 @@ COMMON: Fields = {
             normalized, (range(1), 1), (range(1, 40), 2), (range(40, 70), 3), (range(70, 90), 4), (range(90, 101), 5)
         )
     ),
-    "status_id": at("Workflow.Status")
-    .lookup(WORKFLOW, default=99)
-    .or_(at("WorkflowState").lookup(WORKFLOW_STATE, default=99)),
+    "status_id": at("Workflow.Status", "WorkflowState").lookup(WORKFLOW, default=99),
     "confidence_score": at("Confidence"),
     "message": at("Note.Text"),
     "cloud.provider": "AWS",
