@@ -97,7 +97,8 @@ def _holds(event: dict[str, Any], leaf: Leaf, readers: dict[Path, list[tuple[str
         if any(_same(text, value) for value in held + words) or (held and text.lower() in _table(expression)):
             return True
         if _is_made(expression) and any(
-            text in _text(value) or _text(value) in text or _is_hex(text, value) for value in held
+            text in _text(value) or _text(value) in text or _is_hex(text, value) or _is_mac(text, value)
+            for value in held
         ):
             return True
         if _is_part(expression) and any(_text(value).lower() in text.lower() for value in held):
@@ -148,6 +149,11 @@ def _is_part(expression: Expr) -> bool:
 def _is_hex(text: str, value: Any) -> bool:
     """Return whether a text is a number in base 16."""
     return re.fullmatch("[0-9a-f]{2,4}", text) is not None and str(int(text, 16)) == _text(value)
+
+
+def _is_mac(text: str, value: Any) -> bool:
+    """Return whether a text is a hardware address, its octets parted or not."""
+    return re.fullmatch("[0-9A-Fa-f]{12}", text) is not None and text == _text(value).replace(":", "")
 
 
 def _text(value: Any) -> str:

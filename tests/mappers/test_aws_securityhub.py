@@ -231,9 +231,12 @@ def test_tags_of_resources() -> None:
     assert event(LOG, IMAGE)["unmapped"]["Resources[].Tags.team"] == "shop"
     assert event(LOG, IMAGE, "1.3.0")["resources"][1]["labels"] == ["team=shop"]
     odd = event(
-        LOG, changed(CONTROL, Resources=[{"Type": "Other", "Id": "x", "Tags": ["a", {"Key": "k", "Value": "v"}, 7]}])
+        LOG,
+        changed(
+            CONTROL, Resources=[{"Type": "Other", "Id": "x", "Tags": ["a", {"Key": "k", "Value": "v"}, {"a": 1}, 7]}]
+        ),
     )
-    assert odd["resource"]["labels"] == ["a", "k=v", "7"]
+    assert odd["resource"]["labels"] == ["a", "k=v", '{"a": 1}', "7"]
     text = event(LOG, changed(CONTROL, Resources=[{"Type": "Other", "Id": "x", "Tags": "a tag"}]))
     assert text["resource"]["labels"] == ["a tag"]
 

@@ -129,9 +129,11 @@ def test_lists_within_lists() -> None:
         ["22"],
     ]
     assert get(event, "evidences[].process.file.hashes[].algorithm") == [["MD5", "zz"], None, ["SHA-1"]]
-    hashes = [o["value"] for o in event["observables"] if "hashes" in o["name"]]
-    assert hashes == ["d41d8cd98f00b204e9800998ecf8427e", "00", "22"]
     assert "11" in event["unmapped"]["e[].h[].v"]
+    (event,) = events(
+        fields, {"e": [{"n": 1, "f": "x", "h": [{"a": "md5", "v": "00"}, {"a": "md5", "v": "11"}]}, {"n": 2}]}
+    )
+    assert [o["value"] for o in event["observables"] if "hashes" in o["name"]] == ["00", "11"]
 
 
 def test_conditions_within_lists_within_lists() -> None:

@@ -10,7 +10,7 @@ import pytest
 from toy import events_of, get, raw, reasons, toy, values
 
 from ocsflake.errors import SchemaError
-from ocsflake.mapping import apply, at, is_ip, origin, when
+from ocsflake.mapping import JsonRecords, apply, at, is_ip, origin, when
 from ocsflake.model import RawBatch
 
 if TYPE_CHECKING:
@@ -343,3 +343,14 @@ def test_wrong_kinds_are_rejects() -> None:
 
     assert [event["message"] for event in events_of(mapped)] == ["x"]
     assert reasons(mapped) == [("text is due", "message")] * 4
+
+
+def test_elements_of_exploded_lists() -> None:
+    """Where every element of a list becomes a record, a condition on elements is one on records."""
+    parse = JsonRecords(explode="f[]")
+    fields = {"message": when(at("f[].k") == "x", at("f[].m"), "none"), "comment": at("c").only_if(at("f[].k") == "x")}
+    mapped = toy(fields, parse=parse, where=at("f[].k") != "no").map(
+        raw({"c": "1", "f": [{"k": "x", "m": "a"}, {"k": "y"}]})
+    )
+
+    assert [(e["message"], e.get("comment")) for e in events_of(mapped)] == [("a", "1"), ("none", None)]

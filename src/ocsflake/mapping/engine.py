@@ -17,13 +17,13 @@ from ocsflake.mapping.derive import datetimes, enum_values, observables
 from ocsflake.mapping.evaluate import Columns
 from ocsflake.mapping.frame import concat, row_numbers
 from ocsflake.mapping.leftovers import Leftovers
-from ocsflake.mapping.lists import fit, lengths, relist_flat, rows_with, same_list
+from ocsflake.mapping.lists import fit, lengths, relist, relist_flat, rows_with, same_list
 from ocsflake.mapping.rejects import Reject, reject_batch
 from ocsflake.mapping.unmapped import column_leaves, unmapped
 from ocsflake.model import EventBatch, Mapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ocsflake.mapping.frame import Frame
     from ocsflake.mapping.plan import CompiledEvent, CompiledMapper
@@ -156,7 +156,8 @@ def _events(compiled: CompiledMapper, event: CompiledEvent, columns: Columns) ->
     refused |= left
     places = {name: place for place, name in enumerate(event.schema.names)}
     if event.observables:
-        kept = [_unless_refused(leaves[rule.path], rule.path, left) for rule in event.observables]
+        ways = [rule.path.replace("[]", "").split(".") for rule in event.observables]
+        kept = [_inside(arrays[places[way[0]]], way[1:]) for way in ways]
         kind = event.schema.field("observables").type
         arrays[places["observables"]] = observables(event.observables, kept, columns.rows, kind)
     leftovers = list(_leftovers(event, columns, refused))
@@ -305,11 +306,13 @@ def _prefixes(attribute: str) -> Iterator[str]:
         yield ".".join(steps[:length]).removesuffix("[]")
 
 
-def _unless_refused(column: pa.Array, path: str, left: Mapping[str, pa.Array]) -> pa.Array:
-    for name in _prefixes(path):
-        if name in left:
-            column = pc.if_else(left[name], pa.scalar(None, column.type), column)
-    return column
+def _inside(column: pa.Array, names: Sequence[str]) -> pa.Array:
+    """Return what the objects of an event hold at a path, within lists too."""
+    if not names:
+        return column
+    if pa.types.is_list(column.type):
+        return relist(column, _inside(column.flatten(), names))
+    return _inside(pc.struct_field(column, names[0]), names[1:])
 
 
 def _judge(report: Report, failures: _Failures) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocsflake.mappers._words import any_case
 from ocsflake.mapping import apply, when
 from ocsflake.mapping.expr import lift
 from ocsflake.mapping.lists import each, fit, lengths, relist, relist_flat, singles
@@ -34,8 +35,7 @@ __all__ = [
     "times",
 ]
 
-WORDS = {"informational": 1, "low": 2, "medium": 3, "high": 4, "critical": 5, "untriaged": 0}
-SEVERITY = {spell(word): found for word, found in WORDS.items() for spell in (str.upper, str.title, str.lower)}
+SEVERITY = any_case({"Informational": 1, "Low": 2, "Medium": 3, "High": 4, "Critical": 5, "Untriaged": 0})
 
 _NUMBER = re.compile(r"\d{9,14}(?:\.\d*)?|\d\.\d*[eE]\+?(?:9|1[0-2])")
 _LATEST_SECOND = 10**11
@@ -139,7 +139,7 @@ def _first(lists: pa.Array) -> pa.Array:
     return lists.flatten().take(pc.index_in(pa.array(range(len(lists))), value_set=pc.list_parent_indices(lists)))
 
 
-def _for_words(column: pa.Array, function: Callable[[str | None], object], kind: pa.DataType) -> pa.Array:
+def _for_words(column: pa.Array, function: Callable[[str], object], kind: pa.DataType) -> pa.Array:
     """Apply a function to each distinct text of a column, within lists too."""
 
     def convert(texts: pa.Array) -> pa.Array:
@@ -154,16 +154,14 @@ def _milliseconds(texts: pa.Array) -> pa.Array:
     return found if found.null_count == texts.null_count else pc.coalesce(found, _for_words(texts, _count, pa.int64()))
 
 
-def _count(text: str | None) -> int | None:
-    if text is None or not _NUMBER.fullmatch(text):
+def _count(text: str) -> int | None:
+    if not _NUMBER.fullmatch(text):
         return None
     number = Decimal(text)
     return int(number if number >= _LATEST_SECOND else number * 1000)
 
 
-def _labels(text: str | None) -> list[str] | None:
-    if text is None:
-        return None
+def _labels(text: str) -> list[str]:
     try:
         tags = json.loads(text)
     except ValueError:

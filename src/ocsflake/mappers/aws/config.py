@@ -13,10 +13,10 @@ https://docs.aws.amazon.com/config/latest/developerguide/example-config-rule-com
 
 from __future__ import annotations
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocsflake.mappers._json import json_of
 from ocsflake.mappers.aws import cloudtrail
 from ocsflake.mappers.aws._arn import region_of
 from ocsflake.mappers.aws._findings import labels, only_resource, times
@@ -32,21 +32,6 @@ QUALIFIER = "newEvaluationResult.evaluationResultIdentifier.evaluationResultQual
 def joined(*parts: pa.Array) -> pa.Array:
     """Return parts as one text, with ``/`` between them."""
     return pc.binary_join_element_wise(*parts, "/", null_handling="replace", null_replacement="")
-
-
-def json_of(texts: pa.Array) -> pa.Array:
-    """Return JSON that came as such, or as text: the API gives the configuration of a resource as text."""
-    return pa.array([_json(text) for text in texts.to_pylist()], pa.binary())
-
-
-def _json(text: str | None) -> bytes | None:
-    if text is None:
-        return None
-    try:
-        msgspec.json.decode(text, type=msgspec.Raw)
-    except msgspec.DecodeError:
-        return msgspec.json.encode(text)
-    return text.encode()
 
 
 def item(*members: str) -> Expr:

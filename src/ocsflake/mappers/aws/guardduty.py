@@ -149,7 +149,7 @@ FIELDS: Fields = {
     "cloud.account.uid": field("accountId"),
     "cloud.region": field("region"),
     "cloud.cloud_partition": field("partition"),
-    "metadata.log_version": field("schemaVersion"),
+    "metadata.log_version": field("schemaVersion").text(),
     "metadata.product.name": "GuardDuty",
     "metadata.product.vendor_name": "AWS",
     "metadata.product.feature.name": field("service.featureName"),

@@ -84,7 +84,7 @@ COMMON: Fields = {
         )
     ),
     "status_id": at("Workflow.Status", "WorkflowState").lookup(WORKFLOW, default=99),
-    "confidence_score": at("Confidence"),
+    "confidence_score": at("Confidence").text(),
     "message": at("Note.Text"),
     "cloud.provider": "AWS",
     "cloud.account.uid": at("AwsAccountId"),
