@@ -99,7 +99,7 @@ def main() -> None:
         held = [scaled("CloudTrail", "aws.cloudtrail", root / "cloudtrail", root)]
         generate.vpc_flow(root / "vpc", 4 * given.events, 20_000, version=5)
         held.append(scaled("VPC flow logs v5", "aws.vpc_flow", root / "vpc", root))
-        mixed(root / "mixed", 4 * given.events, 5_000)
+        mixed(root / "mixed", 400_000, 5_000)
         held.append(show("15,000 partitions, mixed", peak("aws.vpc_flow", root / "mixed", root), MIXED_LIMIT))
     finally:
         shutil.rmtree(root)

@@ -240,6 +240,7 @@ class TestBadInput:
             (b"\x28\xb5\x2f\xfdgarbage", "cannot be read as zstd"),
             (b"PAR1garbage", "cannot be read as Parquet"),
         ],
+        ids=["truncated gzip", "broken gzip", "broken zstd", "broken Parquet"],
     )
     def test_files(
         self, capsys: pytest.CaptureFixture[str], log: Callable[..., Path], content: bytes, message: str
@@ -263,7 +264,9 @@ class TestBadInput:
             "records=0 events=0 rejects=0",
         ]
 
-    @pytest.mark.parametrize("content", [b"", b"\n \n", gzip.compress(b"")])
+    @pytest.mark.parametrize(
+        "content", [b"", b"\n \n", gzip.compress(b"")], ids=["no bytes", "white space", "an empty gzip"]
+    )
     def test_empty_files(self, capsys: pytest.CaptureFixture[str], log: Callable[..., Path], content: bytes) -> None:
         """An empty file is no error, and not passed over in silence."""
         file = log(content)

@@ -19,6 +19,8 @@ from contextlib import ExitStack, nullcontext
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from attrs import evolve, frozen
 
 from ocsflake.errors import ConfigError, LakeError, RejectedRecordsError, SourceError
@@ -31,8 +33,6 @@ from ocsflake.times import Window, within
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-
-    import pyarrow as pa
 
     from ocsflake.mapping import Mapper
     from ocsflake.model import CheckpointStore, Commit, Mapped, ObjectWritten, Sink, Source
@@ -205,6 +205,9 @@ def _fill(
             if kept.events.num_rows:
                 spans.append(_span(kept.events))
                 commit.write(kept)
+            del batch, kept
+        del mapped  # or it would be in memory while the next one is made
+        pa.default_memory_pool().release_unused()  # or it would grow as far as all batches at their largest
     counts = evolve(counts, records=counts.records + seen.dropped, duplicates=seen.dropped)
     report = SourceReport(job.source.name, job.source.log_type, counts, reasons=reasons, unknown=unknown)
     return report, (min(a for a, _ in spans), max(b for _, b in spans)) if spans else None
@@ -282,7 +285,5 @@ def _nowhere(source: Source, rejects: pa.RecordBatch) -> str:
 
 
 def _span(events: pa.RecordBatch) -> tuple[int, int]:
-    import pyarrow.compute as pc
-
     found = pc.min_max(events["time"]).as_py()
     return found["min"], found["max"]

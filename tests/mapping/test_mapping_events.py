@@ -176,6 +176,20 @@ def test_observables() -> None:
     assert "observables" not in one(fields, {})
 
 
+def test_observables_are_what_the_event_holds() -> None:
+    """Of a list for one attribute only the first is observed; of objects that were left out nothing is."""
+    fields = {
+        "device.ip": at("ips[]"),
+        "device.type_id": 1,
+        "evidences[].src_endpoint.ip": at("e[].ip"),
+        "evidences[].process.name": at("e[].f"),  # a process without an id is none
+    }
+    event = one(fields, {"ips": ["192.0.2.1", "192.0.2.2"], "e": [{"ip": "192.0.2.3", "f": "x"}, {"f": "y"}]})
+
+    assert [each["value"] for each in event["observables"]] == ["192.0.2.1", "192.0.2.3"]
+    assert event["unmapped"] == {"ips[]": "192.0.2.1,192.0.2.2", "e[].f": "x,y"}
+
+
 def test_unmapped() -> None:
     """What no attribute takes is kept as text: objects by dotted paths, lists by ``[]`` with their values joined."""
     record = {

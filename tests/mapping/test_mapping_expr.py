@@ -80,6 +80,9 @@ def too_few(text: pa.Array) -> pa.Array:
         (when(at("a").is_null(), "none", at("a")), {}, "none"),
         (when(at("a").is_null(), "none", at("a")), {"a": "x"}, "x"),
         (when(at("a").is_null(), "none", at("a").text()), {"a": 1.50}, "1.5"),
+        (when(at("b") == "y", 1, "text"), {"b": "y"}, "1"),
+        (when(at("b") == "y", 1, "text"), {}, "text"),
+        (at("a").only_if(at("b").only_if(at("c") == "z") == "y"), {"a": "x", "b": "y", "c": "z"}, "x"),
         # lookup, lookup_prefix
         (at("a").lookup({"x": "one"}), {"a": "x"}, "one"),
         (at("a").lookup({"x": "one"}), {"a": "y"}, None),
@@ -143,6 +146,12 @@ def test_verb(expression: Expr | str, record: dict[str, Any], expected: str | No
         (at("a[].x").or_(at("b[].y")), {"b": [{"y": "8"}, {"y": "9"}]}, ["8", "9"]),
         (at("a[].x").or_(at("c")), {"c": "9"}, ["9"]),
         (at("a[].x").or_("z"), {"a": [{"x": "1"}, {"y": 2}]}, ["1", "z"]),
+        (
+            at("a[].x").lookup({"1": "one"}).or_(at("a[].y")),
+            {"a": [{"x": "1"}, {"x": "2", "y": "two"}]},
+            ["one", "two"],
+        ),
+        (at("b[].x").lookup({"1": "one"}).or_(at("a[].x")), {"a": [{"x": "8"}]}, ["8"]),
         (at("a[].x").only_if(at("b") == "y"), {"a": [{"x": "1"}], "b": "y"}, ["1"]),
         (at("a[].x").only_if(at("b") == "y"), {"a": [{"x": "1"}], "b": "n"}, None),
         (at("a[].x").only_if(at("a[].k") == "y"), {"a": [{"x": "1", "k": "y"}, {"x": "2"}]}, ["1"]),

@@ -150,6 +150,15 @@ def test_broken(data: bytes, good: list[Any], reason: str) -> None:
     assert reject[0] in data or reject[0] == b"x"
 
 
+def test_lines_behind_a_document() -> None:
+    """Behind a document that spans lines a broken line is one reject, and the lines after it are records."""
+    mapped = toy({"message": at("a").text()}).map(RawBatch(b'{\n"a": 1}\n{"a": [\n{"a": 2}\n'))
+
+    assert [event["message"] for event in events_of(mapped)] == ["1", "2"]
+    assert [row["record"] for row in mapped.rejects.to_pylist()] == [b'{"a": [']
+    assert reasons(mapped) == [("not JSON: Input data was truncated", "")]
+
+
 def test_elements_that_are_no_records() -> None:
     """An element of a list that is no object is a reject of its own."""
     mapper = toy({"message": at("a").text()}, parse=JsonRecords(unwrap=("Records",)))

@@ -168,6 +168,14 @@ def test_json_lines() -> None:
     assert (result.records, result.mapped) == (4, 3)
 
 
+def test_json_that_is_no_object() -> None:
+    """Among JSON objects, anything else is a reject."""
+    result = mapped(b'{"when": 1, "user-name": "bob"}\n5\n[{"when": 2}, 6]\n')
+
+    assert [row[:2] for row in rows(result)] == [(1, "bob"), (2, None)]
+    assert sorted(reject["record"] for reject in result.rejects.to_pylist()) == [b"5", b"6"]
+
+
 def test_only_broken_json() -> None:
     """What begins like JSON and is none is a reject, though no record came before it."""
     result = mapped(b'{"when": 1')

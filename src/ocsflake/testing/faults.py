@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from attrs import frozen
 
@@ -125,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         request = _Request(self.command, self.path, self.headers, body)
-        fault = self.proxy.came(f"{self.command} {self.path.partition('?')[0]}")
+        fault = self.proxy.came(f"{self.command} {unquote(self.path.partition('?')[0])}")
         if fault in _ANSWERS:
             status, code = _ANSWERS[fault]
             text = f"<Error><Code>{code}</Code><Message>made up</Message></Error>".encode()

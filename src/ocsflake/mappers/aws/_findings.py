@@ -37,7 +37,7 @@ __all__ = [
 
 SEVERITY = any_case({"Informational": 1, "Low": 2, "Medium": 3, "High": 4, "Critical": 5, "Untriaged": 0})
 
-_NUMBER = re.compile(r"\d{9,14}(?:\.\d*)?|\d\.\d*[eE]\+?(?:9|1[0-2])")
+_NUMBER = re.compile(r"[0-9]{9,14}(?:\.[0-9]*)?|[0-9]\.[0-9]*[eE]\+?(?:9|1[0-2])")
 _LATEST_SECOND = 10**11
 _TAG_KEYS = (("key", "value"), ("Key", "Value"))
 

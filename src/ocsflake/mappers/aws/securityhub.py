@@ -1,12 +1,17 @@
-"""AWS Security Hub findings in ASFF to Vulnerability 2002, Compliance 2003 and Detection Finding 2004.
+"""AWS Security Hub to Vulnerability 2002, Compliance 2003, Detection 2004 and Data Security Finding 2006.
 
-As GetFindings returns them (``Findings``), as EventBridge delivers them (``detail.findings``), and one by one. Security
-Hub's own findings and others that tell a compliance status are compliance findings, those with vulnerabilities are
-vulnerability findings, all others detection findings. Insight results are no findings, and are rejected.
+Findings in ASFF, as GetFindings returns them (``Findings``), as EventBridge delivers them (``detail.findings``), and
+one by one. Security Hub's own findings and others that tell a compliance status are compliance findings, those with
+vulnerabilities are vulnerability findings, all others detection findings.
+
+Findings of the new Security Hub (GetFindingsV2, ``Findings Imported V2``) are OCSF already, and are passed on: their
+attributes as they are, as far as the target version has them, all else in ``unmapped``. ``metadata.version`` of such a
+finding stays there. Insight results are no findings, and are rejected.
 
 A finding changes in place: its id stays, so the id and ``finding_info.modified_time`` together name one state of it.
 
-The fields: https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-findings-format.html
+The fields: https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-findings-format.html,
+https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-ocsf.html
 """
 
 from __future__ import annotations
