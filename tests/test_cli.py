@@ -56,7 +56,7 @@ class TestCall:
         ("arguments", "message"),
         [
             (["mpa"], "ocsflake: there is no verb 'mpa'; did you mean 'map'?\n"),
-            (["frobnicate"], "ocsflake: there is no verb 'frobnicate'; see ocsflake --help\n"),
+            (["xyzzy"], "ocsflake: there is no verb 'xyzzy'; see ocsflake --help\n"),
             (["map", "--reject", "x"], "ocsflake: map has no option '--reject'; did you mean '--rejects'?\n"),
             (["map", "--lake=x"], "ocsflake: map has no option '--lake'; see ocsflake map --help\n"),
         ],

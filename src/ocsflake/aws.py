@@ -36,7 +36,7 @@ _UNAVAILABLE_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 _KINDS: dict[str, _Kind] = {
     **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "RequestExpired"), "expired"),
     **dict.fromkeys(("InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken"), "credentials"),
-    **dict.fromkeys(("SignatureDoesNotMatch", "UnrecognizedClientException", "AuthFailure"), "credentials"),
+    **dict.fromkeys(("400", "SignatureDoesNotMatch", "UnrecognizedClientException", "AuthFailure"), "credentials"),
     **dict.fromkeys(("403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "Forbidden"), "denied"),
     **dict.fromkeys(("404", "NoSuchKey", "NotFound"), "missing"),
     **dict.fromkeys(("301", "AuthorizationHeaderMalformed", "PermanentRedirect"), "elsewhere"),

@@ -29,9 +29,7 @@ def main(root: str, last: int) -> None:
 
     sys.addaudithook(count)
     source = CustomSource("aws_cloudtrail_6003", "api_activity", "ext/aws_cloudtrail_6003/")
-    commit = LakeCommit(
-        DirectoryStorage(Path(root)), region="us-east-1", commit_id="c", source_of=lambda _: source
-    )
+    commit = LakeCommit(DirectoryStorage(Path(root)), region="us-east-1", commit_id="c", source_of=lambda _: source)
     commit.write(api_activity(events(60, days=2)))
     armed = True
     commit.publish()

@@ -78,7 +78,7 @@ def test_runs_that_do_not_overlap_are_not_mixed(tmp_path):
     pairs, sizes = merged(spool)
 
     assert [key for key, _ in pairs] == list(range(15_000))
-    assert max(sizes) <= 2_048
+    assert max(sizes) <= 4_096
 
 
 def test_can_be_filled_again_after_a_merge(tmp_path):

@@ -301,7 +301,7 @@ class TestFaults:
         use()
         requests = list(proxy.requests)
         for number in range(1, len(requests) + 1):
-            storage._clients.checked.clear()
+            storage._clients.bucket_region = None
             proxy.fail(fault, [number])
             use()
         # An answer that has no body cannot be cut in its middle.

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from azure_events import differences, event_of, of_file
 
-ACCOUNT = "/subscriptions/3D5F7A90-1C2E-4B68-9A0C-5E7D9F1B2A34/resourceGroups/s/providers/Microsoft.Storage/storageAccounts/acc"
+ACCOUNT = (
+    "/subscriptions/3D5F7A90-1C2E-4B68-9A0C-5E7D9F1B2A34/resourceGroups/s"
+    "/providers/Microsoft.Storage/storageAccounts/acc"
+)
 
 
 def record(service: str = "blob", **more: Any) -> dict[str, Any]:

@@ -363,3 +363,22 @@ def test_elements_of_exploded_lists() -> None:
     )
 
     assert [(e["message"], e.get("comment")) for e in events_of(mapped)] == [("a", "1"), ("none", None)]
+
+
+def test_extract_knows_a_bracket_from_a_group() -> None:
+    """A parenthesis that is escaped, or one of a class of characters, begins no group."""
+    found = _extracted("a(b)c:7", r"[(]b[)]c:([0-9])")
+
+    assert found == "7"
+
+
+def _extracted(text: str, pattern: str) -> object:
+    import pyarrow as pa
+
+    from ocsflake.mapping import at
+    from ocsflake.mapping.evaluate import Columns
+    from ocsflake.mapping.frame import Frame, tree
+    from ocsflake.mapping.leftovers import Leftovers
+
+    frame = Frame(1, {"x": pa.array([text])}, Leftovers.none(), lambda _: [], None, 1, ())
+    return Columns(frame, tree([("x",)]), ()).value(at("x").extract(pattern))[0].as_py()

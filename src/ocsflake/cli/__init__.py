@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         parsed = parse(sys.argv[1:] if arguments is None else list(arguments))
-        code: int = import_module(f"ocsflake.cli._{parsed.verb}").main(parsed)
+        code: int = import_module(f"ocsflake.cli._{parsed.verb.replace('-', '_')}").main(parsed)
         sys.stdout.flush()
     except SystemExit as stop:  # --help, --version, and what argparse refuses
         return stop.code if isinstance(stop.code, int) else MISUSED

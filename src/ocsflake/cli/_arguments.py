@@ -52,7 +52,12 @@ def parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
     _add_run(verb("run", "Bring what is new in a source into a lake; a second run writes nothing twice."))
     _add_replay(verb("replay", "Map rejected records again; those that are rejected again stay."))
     _add_query(verb("query", "Run a SELECT over a lake, with DuckDB."))
+    _add_doctor(verb("doctor", "Look a lake over, whoever wrote it: one finding a line."))
+    _add_usage(verb("usage", "Show how much a lake holds, by source, class, account, Region or day."))
+    _add_compact(verb("compact", "Merge the small objects of closed days into full ones."))
+    _add_replicate(verb("replicate", "Copy what a roll-up lake does not have yet, under the same keys."))
     _add_explain(verb("explain", "Show what fills each attribute; with a file, how often, and what is left over."))
+    _add_custom_sources(verb("custom-sources", "Plan or register the custom sources that Security Lake needs."))
     _add_demo(verb("demo", "Run the main job on the samples that ocsflake brings along."))
     return parser, verbs
 
@@ -116,9 +121,64 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
 
 
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    _add_root(parser)
+    parser.add_argument("--region", metavar="R", help="the AWS Region that all objects must be under")
+    parser.add_argument("--json", action="store_true", help="one JSON object a finding")
+
+
+def _add_usage(parser: argparse.ArgumentParser) -> None:
+    _add_root(parser)
+    parser.add_argument(
+        "--by",
+        metavar="NAMES",
+        default="source,event_class",
+        help="some of source, event_class, account, region, day (default: source,event_class)",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a row instead of a table")
+
+
+def _add_compact(parser: argparse.ArgumentParser) -> None:
+    _add_root(parser)
+    parser.add_argument("--before", metavar="DAY", help="only days before this one, such as 2026-11-01, in UTC")
+
+
+def _add_replicate(parser: argparse.ArgumentParser) -> None:
+    _add_root(parser)
+    parser.add_argument("target", metavar="TARGET", help="the roll-up lake: a directory, or s3://bucket/prefix")
+
+
+def _add_root(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("root", metavar="ROOT", help="the lake: a directory, or s3://bucket/prefix")
+
+
 def _add_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("log_type", metavar="LOG_TYPE", help="such as aws.cloudtrail")
     _add_files(parser, "logs to count over", nargs="*")
+
+
+def _add_custom_sources(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", metavar="ACTION", choices=["plan", "apply"], help="plan, which asks only; or apply")
+    parser.add_argument(
+        "names",
+        metavar="NAME",
+        nargs="+",
+        help="log types, such as aws.cloudtrail; or OCSF classes, with --naming class",
+    )
+    parser.add_argument(
+        "--region", metavar="R", action="append", required=True, help="AWS Region of the lake; may be given again"
+    )
+    parser.add_argument("--provider", metavar="ACCOUNT", required=True, help="AWS account of who writes, 12 digits")
+    parser.add_argument("--external-id", metavar="ID", required=True, help="what the roles of the writer will ask for")
+    parser.add_argument("--crawler-role", metavar="ARN", required=True, help="role that the Glue crawlers act as")
+    parser.add_argument(
+        "--naming", choices=["log_type", "class"], default="log_type", help="a source for each log type, or each class"
+    )
+    parser.add_argument("--ocsf-version", metavar="V", default="1.1.0", help=_VERSION_HELP)
+    parser.add_argument(
+        "--without", metavar="CLASS", action="append", default=[], help="OCSF class to leave out; may be given again"
+    )
+    parser.add_argument("--json", action="store_true", help="the plan, or what was done, as one JSON object")
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:

@@ -61,8 +61,8 @@ def pages(file: BinaryIO, metadata: pq.FileMetaData) -> Iterator[Page]:
             end = start + column.total_compressed_size
             while start < end:
                 header, length = _header(file, start)
-                kind, size, stored = header.get(1), header.get(2), header.get(3)
-                if not all(isinstance(value, int) and value >= 0 for value in (kind, size, stored)):
+                kind, size, stored = (_number(header, field, -1) for field in (1, 2, 3))
+                if min(kind, size, stored) < 0:
                     raise ValueError(f"{column.path_in_schema}: no page header at byte {start}")
                 start += length
                 yield Page(column.path_in_schema, kind, size, group, start, stored)
@@ -103,9 +103,9 @@ def _below(elements: Iterator[dict[int, Any]], path: str, count: int, *, annotat
         yield from _below(elements, below, children, annotated=collection and element.get(3) != _REPEATED)
 
 
-def _number(element: dict[int, Any], field: int) -> int:
-    value = element.get(field, 0)
-    return value if isinstance(value, int) else 0
+def _number(element: dict[int, Any], field: int, absent: int = 0) -> int:
+    value = element.get(field, absent)
+    return value if isinstance(value, int) else absent
 
 
 def _header(file: BinaryIO, start: int) -> tuple[dict[int, Any], int]:

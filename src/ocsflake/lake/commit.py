@@ -39,7 +39,7 @@ _GENERATION_ROWS = 500_000
 _GENERATION_BYTES = 1024 * 1024 * 1024
 _FULL_ROWS = 100_000
 """A row group, nearly; an object of that size is worth its request and its place in a listing."""
-_PENDING_BYTES = 16 * 1024 * 1024
+_PENDING_BYTES = 24 * 1024 * 1024
 _PUTS_AT_ONCE = 8
 _TIME_END = 253_402_300_800_000
 """The year 10000."""

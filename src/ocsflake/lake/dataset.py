@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,12 +14,13 @@ import pyarrow.parquet as pq
 from attrs import frozen
 from pyarrow.fs import FSSpecHandler, PyFileSystem
 
-from ocsflake.errors import LakeError
+from ocsflake.errors import LakeError, OcsflakeError
 from ocsflake.lake.layout import parse_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import BinaryIO
+
+    from _typeshed import WriteableBuffer
 
     from ocsflake.lake.storage import Storage, StoredObject
 
@@ -30,14 +32,21 @@ PARTITIONS = ("region", "accountid", "eventday")
 _FOOTERS_AT_ONCE = 8
 
 
-def datasets(storage: Storage, prefix: str) -> Sequence[ds.Dataset]:
+def datasets(storage: Storage, prefix: str, errors: list[OcsflakeError]) -> Sequence[ds.Dataset]:
     """Return the objects of the layout below a prefix, a dataset for each schema that they have.
 
     Each is listed and its footer is read. The datasets have the partitions as columns of text, and read no object that
     a filter on these excludes.
 
+    Args:
+        storage: Where the objects are kept.
+        prefix: That of a custom source.
+        errors: Takes what goes wrong while the datasets are read; Arrow then says that an object ends too early. An
+            exception must not pass through Arrow's threads: they would wait for the interpreter with a lock in hand
+            that whoever holds the interpreter waits for.
+
     Raises:
-        LakeError: If an object cannot be read.
+        LakeError: If an object cannot be listed, or its footer cannot be read.
     """
     found = [item for item in storage.objects(prefix) if parse_key(item.key)]
     with ThreadPoolExecutor(_FOOTERS_AT_ONCE, thread_name_prefix="ocsflake-footer") as pool:
@@ -45,7 +54,7 @@ def datasets(storage: Storage, prefix: str) -> Sequence[ds.Dataset]:
     groups: dict[pa.Schema, list[StoredObject]] = defaultdict(list)
     for item, schema in zip(found, schemas, strict=True):
         groups[schema].append(item)
-    files = PyFileSystem(FSSpecHandler(_Files(storage)))
+    files = PyFileSystem(FSSpecHandler(_Files(storage, errors)))
     return [_dataset(files, schema, items) for schema, items in groups.items()]
 
 
@@ -54,13 +63,52 @@ class _Files:
     """As much of an fsspec file system as it takes to read files whose sizes are known."""
 
     storage: Storage
+    errors: list[OcsflakeError]
     protocol: str = "ocsflake"
 
     def isfile(self, _path: str) -> bool:
         return True
 
     def open(self, path: str, mode: str) -> BinaryIO:  # noqa: ARG002 - it is always read
-        return self.storage.open(path)
+        try:
+            return cast("BinaryIO", _Quiet(self.storage.open(path), self.errors))
+        except OcsflakeError as error:
+            self.errors.append(error)
+            return io.BytesIO()
+
+
+class _Quiet(io.RawIOBase):
+    """A file that ends where it cannot be read, and notes why."""
+
+    def __init__(self, file: BinaryIO, errors: list[OcsflakeError]) -> None:
+        self._file = file
+        self._errors = errors
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        try:
+            found = self._file.read(len(view))
+        except OcsflakeError as error:
+            self._errors.append(error)
+            return 0
+        view[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def _schema(storage: Storage, key: str) -> pa.Schema:

@@ -28,7 +28,7 @@ class Footer:
 
     Attributes:
         rows: How many events the object holds.
-        bytes: Their size before compression.
+        decoded_bytes: Their size before compression.
         schema: Its columns, as Arrow has them, without metadata.
         first: The earliest ``time``, milliseconds since the epoch; ``None`` if it is not told.
         last: The latest ``time``.
@@ -37,7 +37,7 @@ class Footer:
     """
 
     rows: int
-    bytes: int
+    decoded_bytes: int
     schema: pa.Schema
     first: int | None
     last: int | None
@@ -77,7 +77,7 @@ def read_footer(storage: Storage, key: str) -> Footer:
     least, most = _bounds(about, "class_uid")
     return Footer(
         rows=about.num_rows,
-        bytes=sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups)),
+        decoded_bytes=sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups)),
         schema=schema.remove_metadata(),
         first=first,
         last=last,

@@ -80,6 +80,8 @@ class ObjectWriter:
         """
         self._flush()
         if self._writer is not None:
+            if self._schema.metadata:  # pyarrow leaves it out with `store_schema=False`
+                self._writer.add_key_value_metadata(self._schema.metadata)
             self._writer.close()
             self._writer = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import re
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from ocsflake.errors import OcsflakeError
     from ocsflake.lake.storage import Storage
     from ocsflake.model import CustomSource
 
@@ -62,18 +64,24 @@ def query(
         raise LakeError(f"{root} holds no events yet: write some into it first", path=str(root))
     statement = _from_athena(sql) if dialect == "athena" else sql
     views = _views(sources)
+    errors: list[OcsflakeError] = []
+    run = partial(_run, root, storage, views, statement, errors)
     try:
         try:
-            return _run(root, storage, views, statement)
+            return run()
         except duckdb.InternalException:
             # DuckDB 2.0.0 fails to read a part of a struct that some files lack (duckdb/duckdb#24253).
-            return _run(root, storage, views, statement, without="unused_columns")
+            return run(without="unused_columns")
     except (
         duckdb.ProgrammingError,
         duckdb.DataError,
         duckdb.NotSupportedError,
         duckdb.PermissionException,
     ) as error:
+        if errors:
+            first = errors[0]
+            errors.clear()  # the datasets have them too, and would live on in a circle
+            raise first from error
         if _BROKEN_STREAM in str(error):
             raise LakeError(f"{root}: an object cannot be read: {error}", path=str(root)) from error
         raise ConfigError(_explained(str(error), views)) from error
@@ -98,7 +106,15 @@ class _View:
     named: bool = False
 
 
-def _run(root: Path | str, storage: Storage, views: Mapping[str, _View], sql: str, *, without: str = "") -> pa.Table:
+def _run(
+    root: Path | str,
+    storage: Storage,
+    views: Mapping[str, _View],
+    sql: str,
+    errors: list[OcsflakeError],
+    *,
+    without: str = "",
+) -> pa.Table:
     """Run a statement in a DuckDB that reads below the lake and nowhere else, and installs nothing."""
     import duckdb
 
@@ -116,7 +132,7 @@ def _run(root: Path | str, storage: Storage, views: Mapping[str, _View], sql: st
             """
         )
         try:
-            tables = _Files(root) if isinstance(root, Path) else _Datasets(storage, connection)
+            tables = _Files(root) if isinstance(root, Path) else _Datasets(storage, connection, errors)
             for view in _named_in(sql, views).values():
                 if parts := [part for source in view.sources for part in _selects(tables, source, view)]:
                     connection.execute(view.sql + " UNION ALL BY NAME ".join(parts))
@@ -175,6 +191,7 @@ class _Datasets:
 
     storage: Storage
     connection: Any
+    errors: list[OcsflakeError]
     _names: dict[str, list[str]] = field(factory=dict, init=False)
 
     def of(self, source: CustomSource, region: str) -> Sequence[str]:  # noqa: ARG002 - it has all Regions
@@ -182,7 +199,7 @@ class _Datasets:
         from ocsflake.lake.dataset import datasets
 
         if source.location not in self._names:
-            found = datasets(self.storage, source.location)
+            found = datasets(self.storage, source.location, self.errors)
             names = [f"{source.name}.{number}" for number in range(len(found))]
             for name, dataset in zip(names, found, strict=True):
                 self.connection.register(name, dataset)

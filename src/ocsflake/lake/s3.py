@@ -43,7 +43,7 @@ class _Clients:
 
     def __init__(self) -> None:
         self.by_role: dict[str, Any] = {}
-        self.checked: set[tuple[str, str]] = set()
+        self.bucket_region: str | None = None
         self.lock = threading.Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -87,16 +87,15 @@ class S3Storage:
             LakeError: If the role of `location` cannot be assumed, or S3 cannot be reached.
             MissingExtraError: If boto3 is not installed.
         """
-        if (location, region) in self._clients.checked:
-            return
-        found = self._bucket_region()
+        found = self._clients.bucket_region
+        if found is None:
+            found = self._clients.bucket_region = self._bucket_region()
         if found and found != region:
             raise ConfigError(
                 f"{self.root}: the bucket is in {found}, and the lake in {region}: objects are kept under the Region of"
                 f" their bucket, so give region={found!r} or another bucket"
             )
-        self._call(lambda _: None, self.root + location, self._role(location))
-        self._clients.checked.add((location, region))
+        self._call(lambda _: None, self.root + location, self._role(location))  # which assumes the role
 
     def scratch(self) -> Path:
         """Make a private folder on this machine, and remove what processes left a day ago or more.

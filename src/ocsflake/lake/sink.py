@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -18,11 +19,17 @@ from ocsflake.lake.storage import DirectoryStorage, Storage
 from ocsflake.model import CustomSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import date
 
     import pyarrow as pa
     from attrs import Attribute
 
+    from ocsflake.lake.compact import Compacted
+    from ocsflake.lake.doctor import Diagnosis
+    from ocsflake.lake.replicate import Replicated
+    from ocsflake.lake.subscribe import Delivery
+    from ocsflake.lake.usage import Usage
     from ocsflake.model import EventBatch
 
 __all__ = ["Lake"]
@@ -123,6 +130,36 @@ class Lake:
             client=self.client,
         )
 
+    @classmethod
+    def security_lake(
+        cls,
+        *,
+        region: str,
+        session: Any = None,
+        external_id: str = "",
+        ocsf_version: str = ocsf.DEFAULT_VERSION,
+        naming: Literal["log_type", "class"] = "log_type",
+    ) -> Lake:
+        """Return the lake of Amazon Security Lake in a Region, with the custom sources that are registered there.
+
+        Args:
+            region: The AWS Region.
+            session: A `boto3.Session`; if it is not given, one with the settings of the environment.
+            external_id: What the custom sources were registered with.
+            ocsf_version: The OCSF version of the events, at most 1.3.
+            naming: How the custom sources were named.
+
+        Raises:
+            ConfigError: If Security Lake is not enabled there, or has no custom source; prints the command for it.
+            LakeError: If a permission is missing, which the message names; or the service cannot be reached.
+            MissingExtraError: If boto3 is not installed.
+        """
+        control = import_module("ocsflake.security_lake")  # by name, since it is built on this module
+        lake: Lake = control.open_lake(
+            region=region, session=session, external_id=external_id, ocsf_version=ocsf_version, naming=naming
+        )
+        return lake
+
     @property
     def min_commit_seconds(self) -> float:
         """How far apart the commits of one source must be, unless an object is full (contract rule 22)."""
@@ -198,6 +235,71 @@ class Lake:
 
         return query(self.root, self.storage, self.sources(), sql, dialect=dialect)
 
+    def doctor(self, *, region: str = "") -> Diagnosis:
+        """Look over all objects, whoever wrote them, by the contract of Security Lake; see `ocsflake.lake.doctor`.
+
+        Args:
+            region: The AWS Region that all must be under; ``""`` if there may be several, as in a roll-up lake.
+
+        Raises:
+            LakeError: If the directory or the bucket cannot be listed.
+        """
+        from ocsflake.lake.doctor import doctor
+
+        return doctor(self.storage, region=region)
+
+    def usage(self) -> Usage:
+        """Return how much there is, by source, class, account, Region and day; only footers are read.
+
+        Raises:
+            LakeError: If the directory or the bucket cannot be listed, or an object cannot be read.
+        """
+        from ocsflake.lake.usage import usage
+
+        return usage(self.storage)
+
+    def compact(self, *, before: date | None = None) -> Compacted:
+        """Merge the small objects of closed days into full ones; see `ocsflake.lake.compact`.
+
+        Args:
+            before: Only days before this one, in UTC; by default those that ended a day ago or more.
+
+        Raises:
+            ConfigError: If objects are put by a role, which may not delete.
+            LakeError: If objects cannot be read, written, deleted or exchanged, or another process compacts the lake.
+        """
+        from ocsflake.lake.compact import compact
+
+        return compact(self.storage, before=before)
+
+    def replicate(self, target: Lake) -> Replicated:
+        """Copy what a roll-up lake does not have yet, under the same keys; see `ocsflake.lake.replicate`.
+
+        Raises:
+            ConfigError: If it is this lake.
+            LakeError: If an object cannot be read or put; another call goes on from there.
+        """
+        from ocsflake.lake.replicate import replicate
+
+        return replicate(self.storage, target.storage)
+
+    def subscribe(self, queue_url: str, *, client: Any = None, follow: bool = False) -> Iterator[Delivery]:
+        """Yield new objects as a queue of SQS tells of them; confirm each delivery. See `ocsflake.lake.subscribe`.
+
+        Args:
+            queue_url: The queue that Security Lake, EventBridge, SNS or S3 sends to.
+            client: A boto3 client for SQS; if it is not given, one of the lake's session.
+            follow: Whether to wait for more when the queue is empty.
+
+        Raises:
+            ConfigError: If the lake is not in S3.
+            LakeError: If the queue cannot be read, or tells of another bucket.
+            MissingExtraError: If boto3 is not installed.
+        """
+        from ocsflake.lake.subscribe import from_queue
+
+        return from_queue(self.storage, queue_url, client=client, follow=follow)
+
     def _source_of(self, batch: EventBatch) -> CustomSource:
         return self._custom_source(batch.source_name, batch.event_class)
 
@@ -210,6 +312,11 @@ class Lake:
             source = self._registered[name]
         else:
             near = did_you_mean(name, self._registered) or f"; registered are {', '.join(self._registered)}"
-            raise ConfigError(f"the custom source {name!r} is not registered with {self.root}{near}")
+            which = stem if self.naming == "log_type" else f"{event_class} --naming class"
+            raise ConfigError(
+                f"the custom source {name!r} is not registered with {self.root}{near}; to register it: ocsflake"
+                f" custom-sources apply {which} --region {self.region} --provider ACCOUNT --external-id ID"
+                " --crawler-role ARN"
+            )
         self.storage.check(source.location, self.region)
         return source

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Rows", "Spool"]
 
-_CHUNK_BYTES = 512 * 1024
-_CHUNK_ROWS = 2_048
+_CHUNK_BYTES = 1024 * 1024
+_CHUNK_ROWS = 4_096
 _COLUMN_BYTES = 2_048
 """What a column of a batch takes beside its values; with few rows it is most of what a batch takes."""
 

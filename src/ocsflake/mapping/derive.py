@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import frozen
 
-from ocsflake.mapping.lists import each, fit, lengths, relist
+from ocsflake.mapping.lists import each, fit, lengths, relist, row_numbers
 from ocsflake.mapping.unmapped import by_row
 from ocsflake.mapping.values import scalar_text
 
@@ -118,6 +118,6 @@ def _pairs(column: pa.Array) -> tuple[pa.Array, pa.Array]:
         valid = values.is_valid()
         return rows.filter(valid), values.filter(valid)
     if not column.null_count:
-        return pa.array(range(len(column)), pa.int32()), column
+        return row_numbers(len(column)), column
     valid = column.is_valid()
     return pc.indices_nonzero(valid).cast(pa.int32()), column.filter(valid)

@@ -15,9 +15,9 @@ from ocsflake.mapping.assemble import assemble
 from ocsflake.mapping.cast import cast
 from ocsflake.mapping.derive import datetimes, enum_values, observables
 from ocsflake.mapping.evaluate import Columns
-from ocsflake.mapping.frame import concat, row_numbers
+from ocsflake.mapping.frame import concat
 from ocsflake.mapping.leftovers import Leftovers
-from ocsflake.mapping.lists import fit, lengths, relist, relist_flat, rows_with, same_list
+from ocsflake.mapping.lists import fit, lengths, relist, relist_flat, row_numbers, rows_with, same_list
 from ocsflake.mapping.rejects import Reject, reject_batch
 from ocsflake.mapping.unmapped import column_leaves, unmapped
 from ocsflake.model import EventBatch, Mapped
@@ -68,14 +68,21 @@ def map_batches(compiled: CompiledMapper, raws: Iterable[RawBatch], rows: int) -
             waiting.append(frame)
             count += frame.rows
             if count >= rows:
-                yield _map(compiled, concat(waiting))
-                waiting, count = [], 0
+                yield _map(compiled, _joined(waiting))
+                count = 0
         if waiting and size >= rows * _ROW_BYTES:
-            yield _map(compiled, concat(waiting))
-            waiting, count = [], 0
+            yield _map(compiled, _joined(waiting))
+            count = 0
         size = size if waiting else 0
     if waiting:
-        yield _map(compiled, concat(waiting))
+        yield _map(compiled, _joined(waiting))
+
+
+def _joined(waiting: list[Frame]) -> Frame:
+    """Return frames as one, and let go of them: they take as much memory again."""
+    frame = concat(waiting)
+    waiting.clear()
+    return frame
 
 
 def _size(raw: RawBatch) -> int:
@@ -321,7 +328,7 @@ def _judge(report: Report, failures: _Failures) -> None:
         return
     for finding in report.findings:
         if finding.level == "error":
-            rows = pc.is_in(pa.array(range(report.rows), pa.int64()), value_set=finding.rows)
+            rows = pc.is_in(row_numbers(report.rows).cast(pa.int64()), value_set=finding.rows)
             failures.add(
                 rows, f"{finding.rule}: {finding.detail}" if finding.detail else finding.rule, finding.attribute
             )

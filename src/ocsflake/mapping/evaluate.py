@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Columns"]
 
+_GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?!\?)")
+"""An escape, a character class, or the beginning of a group."""
 _UNITS = {"s": 1000, "ms": 1}
 _FINER = {"us": 1000, "ns": 1_000_000}
 _MOST = 10**15
@@ -50,6 +52,7 @@ class Columns:
         self.rows = frame.rows if selection is None else len(selection)
         self.bad: dict[int, tuple[pa.Array, str]] = {}
         self._nulls = pa.array([b'""', *(msgspec.json.encode(word) for word in null_words)], pa.binary())
+        self._clean = {"", *null_words} <= frame.nulled
         self._null_words = pa.array(["", *null_words], pa.string())
         self._exact: dict[str, pa.Array] = {}
         self._values: dict[int, pa.Array] = {}
@@ -127,6 +130,8 @@ class Columns:
         elif pa.types.is_string(column.type):
             words = self._null_words
         else:
+            return column
+        if self._clean:
             return column
         empty = pc.is_in(column, value_set=words)
         return pc.if_else(empty, pa.scalar(None, column.type), column) if pc.any(empty).as_py() else column
@@ -243,7 +248,7 @@ class Columns:
 
     @_evaluate.register
     def _(self, x: e.Extract) -> pa.Array:
-        named = re.sub(r"(?<!\\)\((?!\?)", "(?P<part>", x.pattern)
+        named = _GROUP.sub(lambda m: "(?P<part>" if m[0] == "(" else m[0], x.pattern)
 
         def part(column: pa.Array) -> pa.Array:
             found = pc.struct_field(pc.extract_regex(scalar_text(column), pattern=named), "part")
@@ -313,7 +318,8 @@ def _coalesce(first: pa.Array, second: pa.Array) -> pa.Array:
         found = _coalesce(first.flatten(), fit(second, first))
         second = _nested(second, first)
         found, other = _alike(found, second.flatten())
-        return pc.if_else(_no_value(first), relist(second, other), relist(first, found))
+        taken = pc.or_(first.is_null(), pc.and_(_no_value(first), pc.invert(_no_value(second))))
+        return pc.if_else(taken, relist(second, other), relist(first, found))
     first, second = _alike(first, second)
     return pc.coalesce(first, second)
 

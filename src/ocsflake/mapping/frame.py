@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 
 from ocsflake.mapping import paths
 from ocsflake.mapping.leftovers import Leftovers
+from ocsflake.mapping.lists import row_numbers
 from ocsflake.mapping.values import scalar_text, with_nulls
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Frame:
         origins: Runs of (number of records, where they came from).
         rejects: Records that could not be parsed, and are not among `read`.
         skipped: What is no record by the vendor's own design, counted by name.
+        nulled: Texts that the parser made null already.
     """
 
     rows: int
@@ -93,6 +95,7 @@ class Frame:
     origins: tuple[tuple[int, Mapping[str, str]], ...]
     rejects: tuple[Reject, ...] = ()
     skipped: Mapping[str, int] = field(factory=dict)
+    nulled: frozenset[str] = frozenset()
 
     def origins_of(self, records: Sequence[int]) -> list[Mapping[str, str]]:
         """Return where records came from."""
@@ -130,31 +133,27 @@ def concat(frames: Sequence[Frame]) -> Frame:
         rows=total,
         columns=columns,
         leftovers=leftovers,
-        records=_Records(tuple(frames), tuple(record_starts)),
+        records=_Records(tuple(f.records for f in frames), tuple(record_starts)),
         record_of=_record_of(frames, record_starts),
         read=sum(f.read for f in frames),
         origins=tuple(run for f in frames for run in f.origins),
         rejects=tuple(reject for f in frames for reject in f.rejects),
         skipped=_sum_counts(f.skipped for f in frames),
+        nulled=frozenset.intersection(*(f.nulled for f in frames)),
     )
-
-
-def row_numbers(count: int) -> pa.Array:
-    """Return 0, 1, 2 ... as int32."""
-    return pa.array(range(count), pa.int32())
 
 
 @frozen(eq=False)
 class _Records:
-    """The records of several frames under one numbering."""
+    """The records of several frames under one numbering; their columns may go."""
 
-    frames: tuple[Frame, ...]
+    parts: tuple[Callable[[Sequence[int]], list[bytes]], ...]
     starts: tuple[int, ...]
 
     def __call__(self, numbers: Sequence[int]) -> list[bytes]:
         found = []
         for place, run in groupby(numbers, lambda number: bisect.bisect_right(self.starts, number) - 1):
-            found += self.frames[place].records([number - self.starts[place] for number in run])
+            found += self.parts[place]([number - self.starts[place] for number in run])
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -42,10 +43,25 @@ def relist(shape: pa.Array, values: pa.Array) -> pa.Array:
 
 def same_list(values: Sequence[str], rows: int) -> pa.Array:
     """Return the same list of texts in every row."""
+    return _same_list(tuple(values), max(1 << 15, 1 << (rows - 1).bit_length() if rows else 0)).slice(0, rows)
+
+
+@functools.lru_cache(maxsize=32)
+def _same_list(values: tuple[str, ...], rows: int) -> pa.Array:
     width = len(values)
     places = pa.array([width * row for row in range(rows + 1)], pa.int32())
     numbers = pa.array([*range(width)] * rows, pa.int32())
     return pa.ListArray.from_arrays(places, pa.array(values, pa.string()).take(numbers))
+
+
+def row_numbers(count: int) -> pa.Array:
+    """Return 0, 1, 2 ... as int32."""
+    return _row_numbers(max(1 << 15, 1 << (count - 1).bit_length() if count else 0)).slice(0, count)
+
+
+@functools.lru_cache(maxsize=8)
+def _row_numbers(count: int) -> pa.Array:
+    return pa.array(range(count), pa.int32())
 
 
 def singles(values: pa.Array) -> pa.Array:
@@ -69,7 +85,7 @@ def fit(column: pa.Array, shape: pa.Array) -> pa.Array:
     own, wanted = lengths(column), lengths(shape)
     if own.equals(wanted):
         return column.flatten()
-    place = pc.subtract(pa.array(range(len(parents)), pa.int64()), _starts(wanted).take(parents))
+    place = pc.subtract(row_numbers(len(parents)).cast(pa.int64()), _starts(wanted).take(parents))
     there = pc.less(place, own.take(parents).cast(pa.int64()))
     source = pc.add(_starts(own).take(parents), place)
     return column.flatten().take(pc.if_else(there, source, pa.scalar(None, pa.int64())))
@@ -78,14 +94,14 @@ def fit(column: pa.Array, shape: pa.Array) -> pa.Array:
 def rows_with(lists: pa.Array, marked: pa.Array) -> pa.Array:
     """Return the rows of which an element is marked, as truth values."""
     rows = pc.unique(pc.list_parent_indices(lists).filter(marked)).cast(pa.int64())
-    return pc.is_in(pa.array(range(len(lists)), pa.int64()), value_set=rows)
+    return pc.is_in(row_numbers(len(lists)).cast(pa.int64()), value_set=rows)
 
 
 def without(shape: pa.Array, kept: pa.Array) -> pa.Array:
     """Return lists with fewer elements."""
     rows = pc.list_parent_indices(shape).filter(kept).cast(pa.int64())
     counted = pc.value_counts(rows)
-    place = pc.index_in(pa.array(range(len(shape)), pa.int64()), value_set=counted.field(0))
+    place = pc.index_in(row_numbers(len(shape)).cast(pa.int64()), value_set=counted.field(0))
     counts = pc.fill_null(counted.field(1).take(place), 0)
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(counts).cast(pa.int32())])
     return pa.ListArray.from_arrays(offsets, pa.nulls(len(rows)))

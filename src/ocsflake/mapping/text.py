@@ -109,7 +109,7 @@ class DelimitedText:
         )
         if pc.any(pc.is_in(words, value_set=pa.array(sorted(map(_fold, self.names)), pa.string()))).as_py():
             return None
-        return _frame_of(table, block, columns, origin, ())
+        return _frame_of(table, block, columns, origin, (), self.null)
 
     def _header(self, line: bytes) -> tuple[str, ...]:
         """Return the columns that a line names, or nothing where it is no header."""
@@ -153,7 +153,7 @@ class DelimitedText:
         table = self._parse(block, columns)
         if table is None:
             table = pa.table({name: pa.array([], pa.string()) for name in columns})
-        return _frame_of(table, block, columns, origin, tuple(rejects))
+        return _frame_of(table, block, columns, origin, tuple(rejects), self.null)
 
     def _parse(self, block: bytes, columns: tuple[str, ...]) -> pa.Table | None:
         """Return the fields of lines that are all good, ``None`` where one is not."""
@@ -227,7 +227,12 @@ class DelimitedText:
 
 
 def _frame_of(
-    table: pa.Table, block: bytes, columns: tuple[str, ...], origin: Mapping[str, str], rejects: tuple[Reject, ...]
+    table: pa.Table,
+    block: bytes,
+    columns: tuple[str, ...],
+    origin: Mapping[str, str],
+    rejects: tuple[Reject, ...],
+    null: str,
 ) -> Frame:
     return Frame(
         rows=table.num_rows,
@@ -238,6 +243,7 @@ def _frame_of(
         read=table.num_rows,
         origins=((table.num_rows, origin),),
         rejects=rejects,
+        nulled=frozenset({null, ""}),
     )
 
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from ocsflake.mapping import paths
 from ocsflake.mapping.leftovers import Leftovers, flatten_tokens
-from ocsflake.mapping.lists import lengths, relist, relist_flat, without
+from ocsflake.mapping.lists import lengths, relist, relist_flat, row_numbers, without
 from ocsflake.mapping.values import json_text, scalar_text
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def unmapped(parts: Sequence[Leftovers], rows: int) -> pa.Array:
 def by_row(at: pa.Array, rows: int) -> tuple[pa.Array, pa.Array | None]:
     """Return the list offsets of sorted row numbers, and which rows have nothing (``None``: all have)."""
     counted = pc.value_counts(at)
-    numbers = pa.array(range(rows), pa.int32())
+    numbers = row_numbers(rows)
     place = pc.index_in(numbers, value_set=counted.field(0))
     counts = pc.fill_null(counted.field(1).take(place), 0)
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(counts).cast(pa.int32())])

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
 from importlib import resources
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from ocsflake import ocsf
 from ocsflake.errors import ConfigError, did_you_mean
-from ocsflake.lake.layout import check_region, source_name
+from ocsflake.lake.layout import source_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from ocsflake.mapping import Mapper
 
 __all__ = [
@@ -33,7 +34,6 @@ MAX_CUSTOM_SOURCES = 50
 """How many custom sources an account may have (contract rule 8)."""
 
 _NEWEST = (1, 3)
-_PARTITIONS = ("aws", "aws-us-gov", "aws-cn")
 
 
 @frozen
@@ -133,19 +133,19 @@ def check_ocsf_version(version: str) -> None:
         raise ConfigError(f"OCSF {version} is too new: custom sources of Security Lake take 1.3 and earlier")
 
 
-def check_available(regions: Iterable[str], session: Any) -> None:
-    """Raise for a Region that Security Lake is not in, as far as boto3 knows (contract rule 13).
+def check_available(regions: Iterable[str], known: Iterable[str]) -> None:
+    """Raise for a Region that Security Lake is not in (contract rule 13).
+
+    Args:
+        regions: To check.
+        known: Those that it is in.
 
     Raises:
         ConfigError: If there is one; says what is near.
     """
-    known = [
-        region
-        for partition in _PARTITIONS
-        for region in session.get_available_regions("securitylake", partition_name=partition)
-    ]
+    known = list(known)
     for region in regions:
-        if check_region(region) not in known:
+        if region not in known:
             near = did_you_mean(region, known) or f"; it is in {', '.join(known)}"
             raise ConfigError(f"Security Lake is not in the Region {region!r}{near}")
 

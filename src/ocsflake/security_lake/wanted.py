@@ -92,6 +92,14 @@ def _regions(_instance: Any, _attribute: Attribute[tuple[str, ...]], value: tupl
         check_region(region)
 
 
+def _sources(values: Iterable[NewSource]) -> tuple[NewSource, ...]:
+    return tuple(values)
+
+
+def _lake_regions(values: Iterable[LakeRegion]) -> tuple[LakeRegion, ...]:
+    return tuple(values)
+
+
 def _distinct(values: Iterable[str]) -> tuple[str, ...]:
     if isinstance(values, str):
         return (values,)
@@ -135,7 +143,7 @@ class CustomSources:
         crawler_role_arn: The role that the Glue crawlers act as; it must be there.
     """
 
-    sources: tuple[NewSource, ...] = field(converter=tuple)
+    sources: tuple[NewSource, ...] = field(converter=_sources)
     regions: tuple[str, ...] = field(converter=_distinct, validator=_regions, kw_only=True)
     provider: str = field(validator=_principal, kw_only=True)
     external_id: str = field(validator=_external_id, kw_only=True)
@@ -241,7 +249,7 @@ class DataLakes:
         replication_role_arn: The role that copies objects to roll-up Regions; it must be there if there are any.
     """
 
-    regions: tuple[LakeRegion, ...] = field(converter=tuple)
+    regions: tuple[LakeRegion, ...] = field(converter=_lake_regions)
     meta_store_manager_role_arn: str = field(validator=[_needed, _role], kw_only=True)
     replication_role_arn: str = field(default="", validator=_role, kw_only=True)
 
@@ -285,9 +293,13 @@ class Subscriber:
         if not 1 <= len(self.sources) <= _MAX_SUBSCRIBED:
             raise ConfigError(f"subscriber {self.name!r} has {len(self.sources)} sources: give 1 to {_MAX_SUBSCRIBED}")
         if self.access not in {"s3", "query"}:
-            raise ConfigError(f"access={self.access!r}: give 's3' or 'query'{did_you_mean(self.access, ('s3', 'query'))}")
+            raise ConfigError(
+                f"access={self.access!r}: give 's3' or 'query'{did_you_mean(self.access, ('s3', 'query'))}"
+            )
         if not _DESCRIPTION.fullmatch(self.description):
-            raise ConfigError(f"description={self.description!r}: give letters, digits, spaces and characters of _-:/,.@=+")
+            raise ConfigError(
+                f"description={self.description!r}: give letters, digits, spaces and characters of _-:/,.@=+"
+            )
 
 
 @frozen

@@ -50,6 +50,7 @@ class AwsServer:
         secret_key: Of the same.
         token: Of the same, ``""`` if they have none.
         region: The AWS Region that clients are made for.
+        conditional: Whether it keeps the conditions of writes (``If-Match``).
         elsewhere: Services that are at another URL, such as ``{"sts": "http://127.0.0.1:5000"}``.
     """
 
@@ -58,6 +59,7 @@ class AwsServer:
     secret_key: str = field(default="not-a-secret", repr=False)
     token: str = field(default="", repr=False)
     region: str = "us-east-1"
+    conditional: bool = True
     elsewhere: Mapping[str, str] = field(factory=dict)
 
     def session(self, *, timeout: float = 5.0) -> Any:
@@ -121,7 +123,7 @@ def moto_server(**environment: str) -> Iterator[AwsServer]:
 def rclone_server(folder: Path) -> Iterator[AwsServer]:
     """Run ``rclone serve s3``: S3 alone, with the folders of `folder` as buckets."""
     port = _free_port()
-    server = AwsServer(f"http://127.0.0.1:{port}")
+    server = AwsServer(f"http://127.0.0.1:{port}", conditional=False)
     keys = f"{server.access_key},{server.secret_key}"
     options = ["--addr", f"127.0.0.1:{port}", "--auth-key", keys, "--vfs-cache-mode", "off", "--config", os.devnull]
     with _running([_rclone(), "serve", "s3", *options, str(folder)], port, {}):

@@ -40,7 +40,7 @@ def claim(name: str, *columns: str) -> Expr:
         name: The claim, short or a URI.
         columns: What ``AzureDiagnostics`` calls it.
     """
-    return at(f'identity.claim."{name}"', f'Identity.claim."{name}"', *columns)
+    return at(f'identity.claim."{name}"', f'Identity.claim."{name}"', f'Identity_dynamic.claim."{name}"', *columns)
 
 
 def both(first: pa.Array, second: pa.Array) -> pa.Array:
@@ -121,6 +121,7 @@ MAPPER = Mapper(
         "identity.*",
         "Identity",
         "Identity.*",
+        "Identity_dynamic.*",
         "properties.*",
         *known(
             "addrAuthType",

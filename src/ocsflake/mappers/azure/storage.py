@@ -51,7 +51,9 @@ def requester(name: str) -> Expr:
 
 def granted(name: str) -> Expr:
     """Return a part of the authorizations that let the request through, or did not."""
-    return at(f"identity.authorization[].{name}").or_(at(f"AuthorizationDetails[].{name}"))
+    return at(f"identity.authorization[].{name}").or_(
+        at(f"AuthorizationDetails[].{name}"), at(f"AuthorizationDetails_dynamic[].{name}")
+    )
 
 
 operation = at("operationName", "OperationName")
@@ -135,6 +137,7 @@ MAPPER = Mapper(
         *NAMES,
         "AuthorizationDetails",
         "AuthorizationDetails[].*",
+        "AuthorizationDetails_dynamic[].*",
         "Protocol",
         "identity",
         "identity.*",

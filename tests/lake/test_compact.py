@@ -1,0 +1,368 @@
+"""Small objects of closed days become full ones: the same rows, seen once at any moment, whatever fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from attrs import evolve
+from lake_events import DAY, T0, api_activity, events
+
+from cli_help import call
+from ocsflake.errors import ConfigError, LakeError
+from ocsflake.lake import Lake
+from ocsflake.lake import _exchange as exchange
+from ocsflake.lake.compact import Compacted, _groups, _Member, compact
+from ocsflake.lake.footer import footers
+from ocsflake.lake.storage import DirectoryStorage
+
+FOLDER = "ext/aws_cloudtrail_6003/region=us-east-1/accountId=123456789012/eventDay=20240101"
+
+
+def fill(lake: Lake, count: int = 5, *, first: int = 0, days: int = 1, rows: int = 20) -> None:
+    for number in range(first, first + count):
+        with lake.begin(f"commit {number}") as commit:
+            commit.write(api_activity(events(rows, number, days=days)))
+            commit.publish()
+
+
+def keys(lake: Lake) -> list[str]:
+    return [item.key for item in lake.storage.objects("ext/")]
+
+
+def rows(lake: Lake) -> list[str]:
+    """Return the ids of all events of a lake, sorted."""
+    ids = []
+    for key in keys(lake):
+        with lake.storage.open(key) as file:
+            ids += [row["uid"] for row in pq.ParquetFile(file).read(["metadata.uid"])["metadata"].to_pylist()]
+    return sorted(ids)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture(params=["directory", "moto", "rclone"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
+    if request.param == "directory":
+        return Lake(tmp_path)
+    server = request.getfixturevalue(request.param)
+    return Lake(f"s3://{server.make_bucket()}", client=server.client())
+
+
+class TestEverywhere:
+    def test_the_same_rows_in_one_object(self, lake: Lake) -> None:
+        fill(lake)
+        before = rows(lake)
+
+        done = lake.compact()
+
+        assert (done.partitions, done.merged, done.made, done.rows) == (1, 5, 1, 100)
+        assert done.bytes_made < done.bytes_merged
+        assert rows(lake) == before
+        assert len(keys(lake)) == 1
+
+    def test_the_result_is_as_the_contract_asks(self, lake: Lake) -> None:
+        fill(lake)
+        lake.compact()
+
+        assert lake.doctor().findings == tuple(f for f in lake.doctor().findings if f.check == "ocsf")
+
+    def test_a_repeat_changes_nothing(self, lake: Lake) -> None:
+        fill(lake)
+        lake.compact()
+        there = keys(lake)
+
+        assert lake.compact() == Compacted()
+        assert keys(lake) == there
+
+    def test_what_comes_later_is_merged_into_it(self, lake: Lake) -> None:
+        fill(lake)
+        lake.compact()
+        fill(lake, 2, first=5)
+        before = rows(lake)
+
+        done = lake.compact()
+
+        assert (done.merged, done.made, done.rows) == (3, 1, 140)
+        assert rows(lake) == before
+
+    def test_a_commit_that_is_put_again_is_not_doubled(self, lake: Lake) -> None:
+        """A run that was interrupted before a compaction puts its objects again."""
+        fill(lake)
+        before = rows(lake)
+        lake.compact()
+        fill(lake, 2)
+
+        done = lake.compact()
+
+        assert (done.repeats, done.merged, done.made) == (2, 0, 0)
+        assert "2 repeated objects removed" in str(done)
+        assert rows(lake) == before
+
+    def test_nor_after_another_compaction(self, lake: Lake) -> None:
+        fill(lake)
+        lake.compact()
+        fill(lake, 1, first=5)
+        before = rows(lake)
+        lake.compact()
+        fill(lake, 2)
+        lake.compact()
+
+        assert rows(lake) == before
+
+    def test_each_partition_by_itself(self, lake: Lake) -> None:
+        fill(lake, 3, days=2)
+        done = lake.compact()
+
+        assert (done.partitions, done.merged, done.made) == (2, 6, 2)
+
+    def test_days_that_are_not_closed_are_left_alone(self, lake: Lake) -> None:
+        fill(lake, 3, days=2)
+
+        assert lake.compact(before=date(2024, 1, 2)).partitions == 1
+        assert lake.compact(before=date(2024, 1, 1)) == Compacted()
+
+    def test_today_and_yesterday_are_not_closed(self, lake: Lake) -> None:
+        now = int(datetime.now(UTC).timestamp() * 1000)
+        for number in range(2):
+            batch = events(1, number)
+            shift = (now - T0) // DAY * DAY
+            batch = batch.set_column(batch.schema.get_field_index("time"), "time", pc.add(batch["time"], shift))
+            with lake.begin(f"today {number}") as commit:
+                commit.write(api_activity(batch))
+                commit.publish()
+
+        assert lake.compact() == Compacted()
+
+    def test_objects_of_different_columns_stay_apart(self, lake: Lake) -> None:
+        fill(lake, 2)
+        for number in (10, 11):
+            with lake.begin(f"other {number}") as commit:
+                commit.write(api_activity(events(20, number).drop_columns(["message"])))
+                commit.publish()
+
+        done = lake.compact()
+
+        assert (done.merged, done.made) == (4, 2)
+
+    def test_full_objects_stay(self, lake: Lake) -> None:
+        fill(lake, 1)
+
+        assert lake.compact() == Compacted()
+
+
+class TestDirectory:
+    def test_a_reader_sees_each_row_once_at_any_moment(self, tmp_path: Path) -> None:
+        """It lists while objects are merged, again and again."""
+        lake = Lake(tmp_path)
+        seen: set[tuple[str, ...]] = set()
+        stop = threading.Event()
+
+        def look() -> None:
+            while not stop.is_set():
+                seen.add(tuple(names(tmp_path / FOLDER)))
+
+        fill(lake, 6)
+        before = tuple(names(tmp_path / FOLDER))
+        reader = threading.Thread(target=look)
+        reader.start()
+        lake.compact()
+        stop.set()
+        reader.join()
+        after = tuple(names(tmp_path / FOLDER))
+
+        assert seen <= {before, after}
+
+    def test_an_object_that_is_put_meanwhile_stays(self, tmp_path: Path) -> None:
+        """It came to the old folder after that was listed."""
+        lake = Lake(tmp_path)
+        fill(lake, 3)
+        (tmp_path / "made").write_bytes(b"new")
+        merged = names(tmp_path / FOLDER)
+        stop = threading.Event()
+        put: list[str] = []
+
+        def write() -> None:
+            while not stop.is_set():
+                name = f"late-{len(put)}.parquet"
+                (tmp_path / "one").write_bytes(b"late")
+                (tmp_path / "one").rename(tmp_path / FOLDER / name)
+                put.append(name)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        while not put:
+            pass
+        exchange.exchange(tmp_path, FOLDER, [(tmp_path / "made", "made.parquet")], merged)
+        stop.set()
+        writer.join()
+
+        assert names(tmp_path / FOLDER) == sorted(["made.parquet", *put])
+
+    @pytest.mark.parametrize("calls", range(1, 31, 4))
+    def test_killed_at_any_point(self, calls: int, tmp_path: Path) -> None:
+        """A process that dies between two calls to the system leaves all rows, and the next one finishes."""
+        lake = Lake(tmp_path)
+        fill(lake, 4)
+        before = rows(lake)
+        subprocess.run([sys.executable, str(Path(__file__).with_name("compact_probe.py")), tmp_path, str(calls)])
+
+        assert rows(lake) == before
+        lake.compact()
+        assert rows(lake) == before
+        assert len(keys(lake)) == 1
+        assert names(tmp_path / ".ocsflake" / "compact") == ["lock"]
+
+    def test_late_objects_survive_a_kill_after_the_exchange(self, tmp_path: Path) -> None:
+        lake = Lake(tmp_path)
+        fill(lake, 1)
+        work = tmp_path / ".ocsflake" / "compact" / "x"
+        (work / "new").mkdir(parents=True)
+        (work / "new" / "old.parquet").write_bytes(b"old")
+        (work / "new" / "late.parquet").write_bytes(b"late")
+        made = names(tmp_path / FOLDER)
+        (work / "plan.json").write_text(json.dumps({"folder": FOLDER, "made": made, "known": ["old.parquet"]}))
+
+        exchange.recover(tmp_path)
+
+        assert names(tmp_path / FOLDER) == sorted([*made, "late.parquet"])
+        assert not work.exists()
+
+    def test_one_at_a_time(self, tmp_path: Path) -> None:
+        with exchange.alone(tmp_path), pytest.raises(LakeError, match="another process compacts this lake"):
+            Lake(tmp_path).compact()
+
+    def test_what_cannot_be_exchanged_stays(self, tmp_path: Path) -> None:
+        fill(Lake(tmp_path), 2)
+        target = tmp_path / FOLDER
+        with pytest.raises(LakeError):
+            exchange.exchange(tmp_path, f"{FOLDER}/nothing", [], [])
+
+        assert len(names(target)) == 2
+
+    def test_a_partition_with_what_is_none_of_ours_is_left_alone(self, tmp_path: Path) -> None:
+        fill(Lake(tmp_path), 2)
+        (tmp_path / FOLDER / "notes.txt").write_text("x")
+
+        assert Lake(tmp_path).compact() == Compacted()
+
+    def test_nor_one_with_a_folder_in_it(self, tmp_path: Path) -> None:
+        fill(Lake(tmp_path), 2)
+        (tmp_path / FOLDER / "below").mkdir()
+        (tmp_path / FOLDER / "below" / "notes.txt").write_text("x")
+
+        assert Lake(tmp_path).compact() == Compacted()
+
+    def test_an_object_that_says_nonsense_of_what_it_was_made_of(self, tmp_path: Path) -> None:
+        lake = Lake(tmp_path)
+        fill(lake, 2)
+        key = keys(lake)[0]
+        table = pq.ParquetFile(tmp_path / key).read()
+        pq.write_table(table.replace_schema_metadata({"ocsflake.merged": "{"}), tmp_path / key)
+
+        with pytest.raises(LakeError, match="what it was made of cannot be read"):
+            lake.compact()
+
+    def test_objects_of_another_program_with_types_of_its_own_are_left_alone(self, tmp_path: Path) -> None:
+        lake = Lake(tmp_path)
+        fill(lake, 2)
+        for key in keys(lake):
+            table = pq.read_table(tmp_path / key, partitioning=None)
+            index = table.schema.get_field_index("status")
+            table = table.set_column(index, "status", table["status"].dictionary_encode())
+            pq.write_table(table, tmp_path / key)
+
+        assert lake.compact() == Compacted()
+
+    def test_a_broken_object_stops_it(self, tmp_path: Path) -> None:
+        lake = Lake(tmp_path)
+        fill(lake, 2)
+        path = tmp_path / keys(lake)[0]
+        data = bytearray(path.read_bytes())
+        data[4:1000] = b"\xff" * 996
+        path.write_bytes(data)
+
+        with pytest.raises(LakeError, match="cannot be read"):
+            lake.compact()
+
+        assert len(keys(lake)) == 2
+
+    def test_no_lake(self, tmp_path: Path) -> None:
+        with pytest.raises(LakeError, match="no such directory"):
+            Lake(tmp_path / "none").compact()
+
+    def test_a_storage_that_is_neither(self) -> None:
+        with pytest.raises(ConfigError, match="a directory and S3 can"):
+            compact(object())  # type: ignore[arg-type]
+
+    def test_large_groups_become_several_objects(self, tmp_path: Path) -> None:
+        lake = Lake(tmp_path)
+        fill(lake, 3, rows=10)
+        storage = DirectoryStorage(tmp_path)
+        members = [
+            _Member(item, evolve(footer, decoded_bytes=200 << 20))
+            for item, footer in footers(storage, storage.objects("ext/"))
+        ]
+
+        assert list(_groups(members)) == []
+        small = [evolve(member, footer=evolve(member.footer, decoded_bytes=100 << 20)) for member in members]
+        assert [len(group) for group in _groups(small)] == [2]
+
+
+class TestS3:
+    def test_a_lake_that_a_role_writes_is_refused(self) -> None:
+        lake = Lake("s3://bucket", role_arn="arn:aws:iam::123456789012:role/x")
+
+        with pytest.raises(ConfigError, match="may not delete"):
+            lake.compact()
+
+    @pytest.mark.parametrize("number", range(5))
+    def test_after_a_failure_it_goes_on(self, moto: Any, number: int) -> None:
+        """Whatever call fails, no row is lost, and the next compaction leaves each once."""
+        bucket = moto.make_bucket()
+        lake = Lake(f"s3://{bucket}", client=moto.client())
+        fill(lake, 3)
+        before = rows(lake)
+        client = moto.client()
+        calls = 0
+
+        def fail(**_: Any) -> None:
+            nonlocal calls
+            calls += 1
+            if calls > number:
+                raise KeyboardInterrupt
+
+        for name in ("PutObject", "DeleteObject"):
+            client.meta.events.register(f"before-call.s3.{name}", fail)
+        with pytest.raises(KeyboardInterrupt):
+            Lake(f"s3://{bucket}", client=client).compact()
+
+        assert set(rows(lake)) == set(before)
+        lake.compact()
+        assert rows(lake) == before
+        assert len(keys(lake)) == 1
+
+
+class TestCommand:
+    def test_it_says_what_became_of_the_lake(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        fill(Lake(tmp_path), 3)
+
+        done = call(capsys, "compact", tmp_path, "--before", "2024-01-02")
+
+        assert done.code == 0
+        assert done.out.startswith("3 objects of 1 partitions became 1 (60 events, ")
+
+    def test_a_day_that_is_none(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        done = call(capsys, "compact", tmp_path, "--before", "yesterday")
+
+        assert (done.code, "write it as 2026-11-01" in done.err) == (2, True)

@@ -1,0 +1,477 @@
+"""The doctor finds what is wrong with a lake, whoever wrote it: each bad file is named for its defect."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from lake_events import DAY, SCHEMA, T0, api_activity, event, events
+from old_parquet import two_levels, without_annotations
+
+from cli_help import call
+from ocsflake.lake import Lake
+from ocsflake.lake._checks import CHECKS
+from ocsflake.lake.doctor import doctor
+from ocsflake.lake.storage import DirectoryStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SOURCE = "ext/aws_cloudtrail_6003/"
+FOLDER = SOURCE + "region=us-east-1/accountId=123456789012/eventDay=20240101/"
+KEY = FOLDER + "a.parquet"
+
+
+def good(count: int = 20, seed: int = 0) -> pa.Table:
+    """Events as they should be: of one day, in order, and valid."""
+    table = pa.Table.from_batches([events(count, seed)])
+    table = table.set_column(
+        table.schema.get_field_index("activity_id"), "activity_id", pa.array([2] * count, pa.int32())
+    )
+    return table.sort_by("time")
+
+
+def changed(table: pa.Table, name: str, values: Any) -> pa.Table:
+    """Return a table with another column in place of one of its own."""
+    return table.set_column(table.schema.get_field_index(name), name, values)
+
+
+def write(root: Path, table: pa.Table, key: str = KEY, **options: Any) -> None:
+    path = root / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, **{"compression": "zstd", "store_schema": False} | options)
+
+
+def found(root: Path, **options: Any) -> dict[str, str]:
+    """Return the problems by check; the first of each."""
+    findings = doctor(DirectoryStorage(root), **options).findings
+    return {finding.check: finding.problem for finding in reversed(findings)}
+
+
+def test_a_lake_of_ours_has_nothing_wrong(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    with lake.begin("c") as commit:
+        commit.write(api_activity(good(200).combine_chunks().to_batches()[0]))
+        commit.publish()
+
+    diagnosis = lake.doctor()
+
+    assert (diagnosis.findings, diagnosis.objects, diagnosis.rows) == ((), 1, 200)
+    assert str(diagnosis) == "objects=1 rows=200 errors=0 warnings=0"
+
+
+def test_a_good_file_of_another_program_has_nothing_wrong(tmp_path: Path) -> None:
+    write(tmp_path, good())
+
+    assert found(tmp_path) == {}
+
+
+BAD_KEYS = {
+    "lower-case partitions": (
+        SOURCE + "region=us-east-1/accountid=123456789012/eventday=20240101/a.parquet",
+        {"partition-name"},
+    ),
+    "AWS_account instead of accountId": (
+        SOURCE + "region=us-east-1/AWS_account=123456789012/eventDay=20240101/a.parquet",
+        {"partition-name"},
+    ),
+    "eventHour of the preview": (
+        SOURCE + "region=us-east-1/accountId=123456789012/eventHour=2024010106/a.parquet",
+        {"partition-name", "day-format"},
+    ),
+    "no region and no account": ("out/6003/eventDay=20240101/part-0.parquet", {"key"}),
+    "no partitions": ("out/events.parquet", {"key"}),
+    "partitions out of order": (
+        SOURCE + "accountId=123456789012/region=us-east-1/eventDay=20240101/a.parquet",
+        {"key"},
+    ),
+    "a folder below the day": (FOLDER + "hour/a.parquet", {"key"}),
+    "another product's partitions": (
+        "source=a/event=b/year=2024/month=01/day=01/hour=06/a.parquet",
+        {"partition-name", "key", "day-format"},
+    ),
+    "a Google Cloud region": (
+        SOURCE + "region=us-central1/accountId=123456789012/eventDay=20240101/a.parquet",
+        {"region"},
+    ),
+    "an Azure location": (SOURCE + "region=westeurope/accountId=123456789012/eventDay=20240101/a.parquet", {"region"}),
+    "region global": (SOURCE + "region=global/accountId=123456789012/eventDay=20240101/a.parquet", {"region"}),
+    "a day with dashes": (
+        SOURCE + "region=us-east-1/accountId=123456789012/eventDay=2024-01-01/a.parquet",
+        {"day-format"},
+    ),
+    "a day that is none": (
+        SOURCE + "region=us-east-1/accountId=123456789012/eventDay=20241301/a.parquet",
+        {"day-format", "event-day"},
+    ),
+    "an account that is no number": (
+        SOURCE + "region=us-east-1/accountId=my account/eventDay=20240101/a.parquet",
+        {"account"},
+    ),
+    "an account that is a path": (
+        SOURCE + "region=us-east-1/accountId=12:34/eventDay=20240101/a.parquet",
+        {"account"},
+    ),
+    "a name that is too long": (
+        "ext/CrowdStrike_NETWORK_ACTIVITY/region=us-east-1/accountId=123456789012/eventDay=20240101/a.parquet",
+        {"source-name"},
+    ),
+    "a name with a dot": (
+        "ext/acme.audit/region=us-east-1/accountId=123456789012/eventDay=20240101/a.parquet",
+        {"source-name"},
+    ),
+    "a class that is not the name's": (
+        "ext/acme_3002/region=us-east-1/accountId=123456789012/eventDay=20240101/a.parquet",
+        {"one-class"},
+    ),
+    "a file that is no Parquet by name": (FOLDER + "a.json", {"stray-file"}),
+}
+
+
+@pytest.mark.parametrize("defect", BAD_KEYS)
+def test_key(defect: str, tmp_path: Path) -> None:
+    key, checks = BAD_KEYS[defect]
+    write(tmp_path, good(), key)
+
+    assert set(found(tmp_path)) == checks
+
+
+def test_a_region_that_is_not_the_lake_s(tmp_path: Path) -> None:
+    write(tmp_path, good())
+
+    assert found(tmp_path, region="eu-west-1") == {"region": "region=us-east-1, and the lake is in eu-west-1"}
+
+
+def _pivoted(table: pa.Table) -> pa.Table:
+    return pa.table({"events": [str(row) for row in table.to_pylist()[:3]]})
+
+
+def _without(table: pa.Table, name: str) -> pa.Table:
+    return table.drop_columns([name])
+
+
+def _times(table: pa.Table, change: Callable[[pa.Array], pa.Array]) -> pa.Table:
+    return changed(table, "time", change(table["time"]))
+
+
+def _one_null_time(times: pa.ChunkedArray) -> pa.Array:
+    return pa.array([None, *times.to_pylist()[1:]], pa.int64())
+
+
+def _as_text(table: pa.Table) -> pa.Table:
+    """Put every value through str(), as some transformations do."""
+    names = ("activity_id", "category_uid", "severity_id")
+    for name in names:
+        table = changed(table, name, table[name].cast(pa.string()))
+    return table
+
+
+def _one_resource(table: pa.Table) -> pa.Table:
+    return changed(table, "resources", pc.list_element(table["resources"].combine_chunks(), 0))
+
+
+def _metadata(table: pa.Table, **values: Any) -> pa.Table:
+    metadata = [row | values for row in table["metadata"].to_pylist()]
+    kind = table.schema.field("metadata").type
+    if isinstance(values.get("profiles"), str):
+        kind = pa.struct([pa.field(f.name, pa.string() if f.name == "profiles" else f.type) for f in kind])
+    return changed(table, "metadata", pa.array(metadata, kind))
+
+
+def _binary_ips(table: pa.Table) -> pa.Table:
+    ips = pa.array([bytes(16)] * table.num_rows, pa.binary(16))
+    return changed(table, "src_endpoint", pa.StructArray.from_arrays([ips], ["ip"]))
+
+
+def _days(table: pa.Table, shift: int) -> pa.Table:
+    return _times(table, lambda times: pc.add(times, shift))
+
+
+BAD_TABLES: dict[str, tuple[Callable[[pa.Table], pa.Table], set[str]]] = {
+    "a table of one column for all events": (_pivoted, {"time", "one-class", "ocsf"}),
+    "no time": (lambda t: _without(t, "time"), {"time", "ocsf"}),
+    "no class_uid": (lambda t: _without(t, "class_uid"), {"one-class", "ocsf"}),
+    "no metadata": (lambda t: _without(t, "metadata"), {"ocsf"}),
+    "class_name written as classname": (lambda t: t.rename_columns({"class_name": "classname"}), {"ocsf"}),
+    "time as text": (lambda t: _times(t, lambda v: v.cast(pa.timestamp("ms")).cast(pa.string())), {"time", "ocsf"}),
+    "time as a timestamp": (lambda t: _times(t, lambda v: v.cast(pa.timestamp("ms", "UTC"))), {"time", "ocsf"}),
+    "time as a float": (lambda t: _times(t, lambda v: v.cast(pa.float64())), {"time"}),
+    "time in seconds": (lambda t: _times(t, lambda v: pc.divide(v, 1000)), {"time-unit"}),
+    "time in microseconds": (lambda t: _times(t, lambda v: pc.multiply(v, 1000)), {"time-unit"}),
+    "time before 1970": (lambda t: _times(t, pc.negate), {"time", "sorted"}),
+    "an event without a time": (lambda t: _times(t, _one_null_time), {"time", "ocsf"}),
+    "the day of processing": (lambda t: _days(t, -40 * DAY), {"event-day"}),
+    "the day of a local zone": (lambda t: _days(t, -5 * 3_600_000), {"event-day"}),
+    "unsorted": (lambda t: t.sort_by([("time", "descending")]), {"sorted"}),
+    "no events": (lambda t: t.slice(0, 0), {"empty"}),
+    "values put through str()": (_as_text, {"column-type", "ocsf"}),
+    "an object where a list is due": (_one_resource, {"ocsf"}),
+    "profiles as one text": (lambda t: _metadata(t, profiles="cloud,datetime"), {"ocsf"}),
+    "a version with a v": (lambda t: _metadata(t, version="v1.1.0"), {"ocsf"}),
+    "a version that never was": (lambda t: _metadata(t, version="0.1.0"), {"ocsf"}),
+    "addresses as binary": (_binary_ips, {"ocsf"}),
+    "time_dt as text": (
+        lambda t: changed(t, "time_dt", t["time_dt"].cast(pa.string())),
+        {"column-type", "ocsf-advice"},
+    ),
+    "a column of type null": (lambda t: changed(t, "status_code", pa.nulls(t.num_rows)), {"null-column"}),
+    "unmapped as a struct": (
+        lambda t: changed(t, "unmapped", pa.array([{"a": "1"}] * t.num_rows)),
+        {"loose-object"},
+    ),
+    "unmapped as text": (lambda t: changed(t, "unmapped", pa.array(["{}"] * t.num_rows)), {"loose-object", "ocsf"}),
+    "the whole class": (
+        lambda t: changed(t, "message", pa.array([{f"leaf{n}": "" for n in range(1001)}] * t.num_rows)),
+        {"wide", "ocsf"},
+    ),
+}
+
+
+@pytest.mark.parametrize("defect", BAD_TABLES)
+def test_table(defect: str, tmp_path: Path) -> None:
+    change, checks = BAD_TABLES[defect]
+    write(tmp_path, change(good()))
+
+    assert set(found(tmp_path)) == checks
+
+
+def test_a_newer_ocsf_than_security_lake_takes(tmp_path: Path) -> None:
+    write(tmp_path, _metadata(good(), version="1.7.0"))
+
+    assert found(tmp_path)["ocsf-version"] == "metadata.version is 1.7.0"
+
+
+def test_classes_mixed_in_one_object(tmp_path: Path) -> None:
+    write(tmp_path, changed(good(), "class_uid", pa.array([6003] * 10 + [3002] * 10, pa.int32())))
+
+    problems = [f.problem for f in doctor(DirectoryStorage(tmp_path)).findings if f.check == "one-class"]
+
+    assert "there are events of the classes 3002, 6003" in problems
+
+
+def test_classes_mixed_in_one_source(tmp_path: Path) -> None:
+    folder = FOLDER.replace("aws_cloudtrail_6003", "everything")
+    write(tmp_path, good(), f"{folder}a.parquet")
+    write(tmp_path, changed(good(seed=1), "class_uid", pa.array([3005] * 20, pa.int32())), f"{folder}b.parquet")
+
+    assert found(tmp_path)["one-class"] == "class_uid is 3005, and others of this source have 6003"
+
+
+def test_account_of_the_first_event_for_all(tmp_path: Path) -> None:
+    rows = [event(random.Random(0), account=account, time=T0) for account in ("123456789012", "210987654321")]
+    write(tmp_path, changed(pa.Table.from_pylist(rows, schema=SCHEMA), "activity_id", pa.array([2, 2], pa.int32())))
+
+    assert found(tmp_path) == {"account": "accountId=123456789012 holds events of 210987654321"}
+
+
+@pytest.mark.parametrize("codec", ["snappy", "gzip", "none"])
+def test_a_codec_that_is_not_preferred(codec: str, tmp_path: Path) -> None:
+    write(tmp_path, good(), compression=codec)
+
+    name = {"none": "UNCOMPRESSED"}.get(codec, codec.upper())
+    assert found(tmp_path) == {"codec": f"the codec is {name}"}
+
+
+def test_codecs_mixed_in_one_source(tmp_path: Path) -> None:
+    write(tmp_path, good())
+    write(tmp_path, good(seed=1), FOLDER + "b.parquet", compression="gzip")
+
+    assert found(tmp_path)["mixed-codecs"] == f"the codec is GZIP, and ZSTD in {KEY}"
+
+
+def test_codecs_mixed_in_one_object(tmp_path: Path) -> None:
+    write(tmp_path, good(), compression={"time": "snappy", "message": "zstd"})
+
+    assert "mixed-codecs" in found(tmp_path)
+
+
+def test_types_that_drift(tmp_path: Path) -> None:
+    write(tmp_path, good())
+    write(tmp_path, changed(good(seed=1), "type_uid", good()["type_uid"].cast(pa.int32())), FOLDER + "b.parquet")
+
+    assert found(tmp_path) == {"mixed-types": f"type_uid is int32, and int64 in {KEY}"}
+
+
+def test_a_column_that_is_null_in_one_file_only(tmp_path: Path) -> None:
+    write(tmp_path, good())
+    write(tmp_path, changed(good(seed=1), "message", pa.nulls(20)), FOLDER + "b.parquet")
+
+    assert set(found(tmp_path)) == {"null-column", "mixed-types"}
+
+
+def test_columns_that_come_and_go(tmp_path: Path) -> None:
+    write(tmp_path, good())
+    write(tmp_path, _without(good(seed=1), "status_code"), FOLDER + "b.parquet")
+
+    assert found(tmp_path) == {"mixed-columns": f"1 columns are not in both it and {KEY}: status_code"}
+
+
+def test_small_files(tmp_path: Path) -> None:
+    for number in range(9):
+        write(tmp_path, good(5, seed=number), f"{FOLDER}{number}.parquet")
+
+    assert found(tmp_path) == {"small-files": "there are 9 small objects in one partition"}
+
+
+def test_a_retry_under_another_name(tmp_path: Path) -> None:
+    write(tmp_path, good())
+    write(tmp_path, good(), FOLDER + "retry.parquet")
+
+    assert found(tmp_path) == {"duplicate": f"it has the same content as {KEY}"}
+
+
+def test_names_that_collide_in_glue(tmp_path: Path) -> None:
+    write(tmp_path, good())
+    write(tmp_path, good(seed=1), KEY.replace("aws_cloudtrail", "AWS-cloudtrail"))
+
+    assert "glue-collision" in found(tmp_path)
+
+
+def test_a_file_that_is_cut_off(tmp_path: Path) -> None:
+    write(tmp_path, good())
+    data = (tmp_path / KEY).read_bytes()
+    (tmp_path / KEY).write_bytes(data[: len(data) // 2])
+
+    assert "parquet" in found(tmp_path)
+
+
+def test_a_file_with_broken_pages(tmp_path: Path) -> None:
+    write(tmp_path, good())
+    data = bytearray((tmp_path / KEY).read_bytes())
+    data[4:4000] = b"\xff" * 3996
+    (tmp_path / KEY).write_bytes(data)
+
+    assert "parquet" in found(tmp_path)
+
+
+def test_pages_that_are_too_large(tmp_path: Path) -> None:
+    """pyarrow does not hold the size of a page that it was asked for."""
+    texts = [f"{n}" * 2000 for n in range(1000, 1600)]
+    table = good(600)
+    write(tmp_path, changed(table, "message", pa.array(texts)), data_page_size=1024 * 1024, use_dictionary=False)
+
+    assert found(tmp_path) == {"page-size": "message has a page of 4.80 MB"}
+
+
+def test_row_groups_that_are_too_large(tmp_path: Path) -> None:
+    """A row group is measured as it is stored."""
+    size = 90 * 1024 * 1024
+    table = changed(good(3), "message", pa.array([os.urandom(size) for _ in range(3)], pa.binary()))
+    write(tmp_path, table, compression="none", use_dictionary=False, write_statistics=False)
+
+    assert found(tmp_path)["row-group-size"] == "row group 0 has 283 MB"
+
+
+def test_lists_of_two_levels(tmp_path: Path) -> None:
+    write(tmp_path, good())
+    data = (tmp_path / KEY).read_bytes()
+    (tmp_path / KEY).write_bytes(two_levels(data))
+
+    assert "old-lists" in found(tmp_path)
+
+
+def test_a_column_that_repeats_outside_a_list(tmp_path: Path) -> None:
+    """What Athena refuses with "REPEATED not supported outside LIST or MAP"."""
+    write(tmp_path, good())
+    data = (tmp_path / KEY).read_bytes()
+    (tmp_path / KEY).write_bytes(without_annotations(data))
+
+    assert "list-encoding" in found(tmp_path)
+
+
+def test_native_sources_are_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, good(), "aws/CLOUD_TRAIL_MGMT/2.0/region=us-east-1/accountId=1/eventDay=2/x.gz.parquet")
+    write(tmp_path, good(), ".ocsflake/rejects/x.parquet")
+
+    assert doctor(DirectoryStorage(tmp_path)).summary == (
+        "objects=0 rows=0 errors=0 warnings=0, 1 of native sources passed over"
+    )
+
+
+def test_many_objects_with_one_defect_are_one_finding(tmp_path: Path) -> None:
+    for number in range(70):
+        folder = FOLDER.replace("eventDay=20240101", f"eventDay={20230101 + number % 20}")
+        write(tmp_path, good(2, seed=number), f"{folder}{number}.parquet")
+
+    [finding] = doctor(DirectoryStorage(tmp_path)).findings
+
+    assert (finding.check, finding.objects, finding.rule) == ("event-day", 70, 15)
+    assert "(and 69 more objects)" in str(finding)
+
+
+class TestOnS3:
+    def test_the_same_findings(self, moto: Any, rclone: Any, tmp_path: Path) -> None:
+        write(tmp_path, good().sort_by([("time", "descending")]))
+        for server in (moto, rclone):
+            bucket = server.make_bucket()
+            client = server.client()
+            client.put_object(Bucket=bucket, Key=KEY, Body=(tmp_path / KEY).read_bytes())
+            lake = Lake(f"s3://{bucket}", client=client)
+
+            assert [finding.check for finding in lake.doctor().findings] == ["sorted"]
+
+    def test_a_key_that_begins_with_a_slash(self, moto: Any) -> None:
+        bucket = moto.make_bucket()
+        client = moto.client()
+        client.put_object(Bucket=bucket, Key=f"/{KEY}", Body=b"x")
+
+        [finding] = Lake(f"s3://{bucket}", client=client).doctor().findings
+
+        assert finding.check == "key"
+
+
+class TestCommand:
+    def test_one_finding_a_line(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        write(tmp_path, good(), KEY.replace("accountId", "accountid"))
+
+        done = call(capsys, "doctor", tmp_path)
+
+        assert done.code == 1
+        assert done.out.startswith("error rule 12 partition-name: ext/")
+        assert done.last == "objects=1 rows=20 errors=1 warnings=0"
+
+    def test_json(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        write(tmp_path, good(), compression="snappy")
+
+        done = call(capsys, "doctor", tmp_path, "--json")
+
+        assert done.code == 0  # a warning is no error
+        assert json.loads(done.out) == {
+            "rule": 19,
+            "check": "codec",
+            "level": "warning",
+            "key": KEY,
+            "problem": "the codec is SNAPPY",
+            "advice": CHECKS["codec"].advice,
+            "objects": 1,
+        }
+
+    def test_a_place_that_holds_nothing(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        done = call(capsys, "doctor", tmp_path / "nothing")
+
+        assert (done.code, "holds no objects" in done.err) == (1, True)
+
+
+def test_renders_in_a_notebook(tmp_path: Path) -> None:
+    write(tmp_path, good(), KEY.replace("a.parquet", "<b>.parquet"), compression="snappy")
+
+    html = doctor(DirectoryStorage(tmp_path))._repr_html_()
+
+    assert "&lt;b&gt;.parquet" in html
+    assert "the codec is SNAPPY" in html
+
+
+def test_every_check_is_documented() -> None:
+    """The page on lakes has each check beside its rule."""
+    text = (Path(__file__).parents[2] / "docs" / "lake.md").read_text()
+    rows = {row[0]: row[2] for line in text.splitlines() if (row := line.strip("| ").split(" | "))[2:]}
+
+    for name, check in CHECKS.items():
+        assert f"`{name}`" in rows[str(check.rule)]

@@ -1,0 +1,192 @@
+"""How much a lake holds, told without reading events."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from lake_events import DAY, T0, api_activity, events, narrow
+
+from cli_help import call
+from ocsflake.errors import ConfigError, LakeError
+from ocsflake.lake import Lake
+from ocsflake.lake.chart import chart, size_text
+from ocsflake.lake.storage import DirectoryStorage
+from ocsflake.lake.usage import Amount, usage
+from ocsflake.model import EventBatch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PARTITION = "ext/a_6003/region=us-east-1/accountId=123456789012/eventDay=20240101/"
+
+
+def fill(lake: Lake) -> Any:
+    with lake.begin("c") as commit:
+        commit.write(api_activity(events(30, accounts=("111111111111", "222222222222"), days=2)))
+        flows = narrow([(T0 + DAY, "x", "Azure"), (T0, None, None)])
+        commit.write(EventBatch("a", "azure_flow", "network_activity", flows))
+        return commit.publish()
+
+
+class TestUsage:
+    def test_it_agrees_with_what_was_written(self, tmp_path: Path) -> None:
+        lake = Lake(tmp_path)
+        written = fill(lake)
+
+        found = lake.usage()
+
+        assert found.total.objects == len(written)
+        assert found.total.rows == 32
+        assert found.total.bytes == sum(each.bytes for each in written)
+        for each in written:
+            event_class = each.event_class if each.source == "aws_cloudtrail_6003" else ""
+            amount = found.amounts[each.source, event_class, each.account, "us-east-1", each.day]
+            assert (amount.objects, amount.rows, amount.bytes) == (1, each.rows, each.bytes)
+
+    def test_first_and_last_event(self, tmp_path: Path) -> None:
+        lake = Lake(tmp_path)
+        fill(lake)
+
+        amount = lake.usage().by("source")[("azure_flow_4001",)]
+
+        assert (amount.first, amount.last) == (T0, T0 + DAY)
+
+    def test_by_some_names(self, tmp_path: Path) -> None:
+        lake = Lake(tmp_path)
+        fill(lake)
+
+        assert sorted(lake.usage().by("account")) == [
+            ("111111111111",),
+            ("222222222222",),
+            ("external",),
+            ("external_x",),
+        ]
+
+    def test_by_what_it_is_not_known_by(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="did you mean 'account'"):
+            Lake(tmp_path).usage().by("acount")
+
+    def test_an_empty_lake(self, tmp_path: Path) -> None:
+        found = Lake(tmp_path).usage()
+
+        assert found.total == Amount()
+        assert found.summary == "0 objects, 0 B, 0 events"
+        assert "<svg" not in found._repr_html_()
+
+    def test_what_is_outside_the_layout_is_counted_apart(self, tmp_path: Path) -> None:
+        (tmp_path / "notes.txt").write_text("abc")
+        (tmp_path / ".ocsflake").mkdir()
+        (tmp_path / ".ocsflake" / "checkpoints.db").write_text("abc")
+
+        found = usage(DirectoryStorage(tmp_path))
+
+        assert found.others == Amount(objects=1, bytes=3)
+        assert "1 objects outside the layout" in found.summary
+
+    def test_what_footers_do_not_tell(self, tmp_path: Path) -> None:
+        """Another program may write no statistics, times of another type, or more than one class."""
+        path = tmp_path / PARTITION
+        path.mkdir(parents=True)
+        pq.write_table(pa.table({"time": [1], "class_uid": [6003]}), path / "a.parquet", write_statistics=False)
+        pq.write_table(pa.table({"time": ["x"], "class_uid": [1]}), path / "b.parquet")
+        pq.write_table(pa.table({"time": [1 << 62, 5], "class_uid": [6003, 3002]}), path / "c.parquet")
+        pq.write_table(pa.table({"time": pa.array([], pa.int64())}), path / "d.parquet")
+
+        found = usage(DirectoryStorage(tmp_path))
+
+        assert {key[1]: amount.rows for key, amount in found.amounts.items()} == {"": 3, "1": 1}
+        assert found.total.last == 1 << 62
+        assert str(1 << 62) in str(found)
+
+    def test_what_is_no_parquet(self, tmp_path: Path) -> None:
+        path = tmp_path / PARTITION
+        path.mkdir(parents=True)
+        (path / "a.parquet").write_text("no")
+
+        with pytest.raises(LakeError, match=r"a\.parquet is no Parquet"):
+            usage(DirectoryStorage(tmp_path))
+
+    def test_on_s3(self, moto: Any, tmp_path: Path) -> None:
+        here, there = Lake(tmp_path), Lake(f"s3://{moto.make_bucket()}", client=moto.client())
+        fill(here)
+        fill(there)
+
+        assert there.usage().amounts == here.usage().amounts
+
+    def test_more_objects_than_are_read_at_once(self, tmp_path: Path) -> None:
+        path = tmp_path / PARTITION
+        path.mkdir(parents=True)
+        for number in range(257):
+            pq.write_table(pa.table({"time": [number], "class_uid": [6003]}), path / f"{number}.parquet")
+
+        assert usage(DirectoryStorage(tmp_path)).total == Amount(
+            257, sum(file.stat().st_size for file in path.iterdir()), 257, 0, 256
+        )
+
+
+class TestPictures:
+    def test_a_table(self, tmp_path: Path) -> None:
+        lake = Lake(tmp_path)
+        fill(lake)
+        lines = str(lake.usage()).splitlines()
+
+        assert lines[0].split() == ["source", "event_class", "objects", "bytes", "rows", "first", "last"]
+        assert lines[1].split()[:3] == ["aws_cloudtrail_6003", "api_activity", "4"]
+        assert repr(lake.usage()).startswith("<Usage: 6 objects, ")
+
+    def test_a_chart(self, tmp_path: Path) -> None:
+        lake = Lake(tmp_path)
+        fill(lake)
+        html = lake.usage()._repr_html_()
+        svg = re.search("<svg.*</svg>", html)
+
+        assert svg is not None
+        assert len(ElementTree.fromstring(svg[0]).findall("rect")) == 4  # two sources on two days
+        assert "01-02: aws_cloudtrail_6003" in html
+
+    def test_many_days_become_months_and_many_sources_the_others(self) -> None:
+        by_day = {(f"s{n}", day): 1000 + n for n in range(8) for day in ("20230115", "20240620", "notaday!")}
+
+        html = chart(by_day, [["<a>"], ["<b>"]], "<c>")
+
+        assert "2023-01: s7" in html
+        assert "others" in html
+        assert "<b>" not in html
+        assert "<a>" not in html
+
+    @pytest.mark.parametrize(
+        ("size", "text"),
+        [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (123_456, "123 kB"), (4.2e15, "4200 TB")],
+    )
+    def test_sizes(self, size: float, text: str) -> None:
+        assert size_text(size) == text
+
+
+class TestCommand:
+    def test_a_table(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        fill(Lake(tmp_path))
+
+        done = call(capsys, "usage", tmp_path, "--by", "source,day")
+
+        assert done.code == 0
+        assert done.out.splitlines()[2].split()[:3] == ["aws_cloudtrail_6003", "20240101", "2"]
+        assert "6 objects" in done.last
+
+    def test_json(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        fill(Lake(tmp_path))
+
+        done = call(capsys, "usage", tmp_path, "--by", "region", "--json")
+
+        [row] = map(json.loads, done.out.splitlines())
+        assert (row["region"], row["objects"], row["rows"]) == ("us-east-1", 6, 32)
+
+    def test_a_name_that_is_none(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        done = call(capsys, "usage", tmp_path, "--by", "regoin")
+
+        assert (done.code, "did you mean 'region'" in done.err) == (2, True)
