@@ -386,7 +386,7 @@ def test_laziness() -> None:
 
 
 def test_csv_is_cut_outside_quotes() -> None:
-    """CSV whose fields hold newlines is cut between rows, and every piece after the first has the header as its head."""
+    """CSV whose fields hold newlines is cut between rows; every piece after the first has the header as its head."""
     row = b'abc,"one\ntwo, ""x"" \nthree",%d\r\n'
     data = b"A,B [UTC],C\r\n" + b"".join(row % number for number in range(400_000))
 
