@@ -95,6 +95,11 @@ class TestS3:
         with pytest.raises(LakeError):
             store.save("a", {"n": 2}, revision)
 
+    def test_a_client_that_is_none(self) -> None:
+        """What boto3 did not raise is raised as it is."""
+        with pytest.raises(AttributeError):
+            S3Checkpoints("s3://bucket", client=object()).load("a")
+
     def test_no_bucket(self, client: Any) -> None:
         """A bucket that is not there is a mistake in the call."""
         with pytest.raises(ConfigError, match="there is no such bucket"):

@@ -55,7 +55,7 @@ class TestCall:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["mpa"], "ocsflake: there is no verb 'mpa'; did you mean 'map'?\n"),
+            (["mpa"], "ocsflake: there is no verb 'mpa'; did you mean 'map' or 'compact'?\n"),
             (["xyzzy"], "ocsflake: there is no verb 'xyzzy'; see ocsflake --help\n"),
             (["map", "--reject", "x"], "ocsflake: map has no option '--reject'; did you mean '--rejects'?\n"),
             (["map", "--lake=x"], "ocsflake: map has no option '--lake'; see ocsflake map --help\n"),

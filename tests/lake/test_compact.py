@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from ocsflake.lake import _exchange as exchange
 from ocsflake.lake.compact import Compacted, _groups, _Member, compact
 from ocsflake.lake.footer import footers
 from ocsflake.lake.storage import DirectoryStorage
+from ocsflake.testing.faults import FaultProxy
 
 FOLDER = "ext/aws_cloudtrail_6003/region=us-east-1/accountId=123456789012/eventDay=20240101"
 
@@ -250,6 +252,21 @@ class TestDirectory:
 
         assert len(names(target)) == 2
 
+    def test_a_file_system_that_cannot_exchange_folders(self, tmp_path: Path) -> None:
+        """Here one that is another than the lake's."""
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+            Path(elsewhere, "old.parquet").write_bytes(b"old")
+            (tmp_path / "ext").symlink_to("/dev/shm")
+            (tmp_path / "made").write_bytes(b"new")
+
+            with pytest.raises(LakeError, match="cannot be exchanged at one moment"):
+                exchange.exchange(
+                    tmp_path, f"ext/{Path(elsewhere).name}", [(tmp_path / "made", "made.parquet")], ["old.parquet"]
+                )
+
+            assert names(Path(elsewhere)) == ["old.parquet"]
+        assert not list((tmp_path / ".ocsflake" / "compact").iterdir())
+
     def test_a_partition_with_what_is_none_of_ours_is_left_alone(self, tmp_path: Path) -> None:
         fill(Lake(tmp_path), 2)
         (tmp_path / FOLDER / "notes.txt").write_text("x")
@@ -351,6 +368,21 @@ class TestS3:
         lake.compact()
         assert rows(lake) == before
         assert len(keys(lake)) == 1
+
+    def test_credentials_that_may_not_delete_are_refused_before_anything_is_put(self, moto: Any) -> None:
+        bucket = moto.make_bucket()
+        fill(Lake(f"s3://{bucket}", client=moto.client()), 3)
+        with FaultProxy(moto.url) as proxy:
+            lake = Lake(f"s3://{bucket}", session=moto.at(proxy.url).session())
+            asked = 1 + 3 + 1  # the listing, the footers, the folders below
+            there = keys(lake)
+            proxy.fail("denied", [asked + 3 + 1])  # the rows, the probe
+
+            with pytest.raises(LakeError, match=r"allow it (s3:)?DeleteObject"):
+                lake.compact()
+
+            assert [request for request in proxy.requests if request.startswith("PUT")] == []
+            assert keys(lake) == there
 
 
 class TestCommand:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,11 +112,11 @@ BAD_KEYS = {
     ),
     "an account that is no number": (
         SOURCE + "region=us-east-1/accountId=my account/eventDay=20240101/a.parquet",
-        {"account"},
+        {"account-form"},
     ),
     "an account that is a path": (
         SOURCE + "region=us-east-1/accountId=12:34/eventDay=20240101/a.parquet",
-        {"account"},
+        {"account-form"},
     ),
     "a name that is too long": (
         "ext/CrowdStrike_NETWORK_ACTIVITY/region=us-east-1/accountId=123456789012/eventDay=20240101/a.parquet",
@@ -271,12 +270,29 @@ def test_account_of_the_first_event_for_all(tmp_path: Path) -> None:
     assert found(tmp_path) == {"account": "accountId=123456789012 holds events of 210987654321"}
 
 
+def test_one_external_account_for_all(tmp_path: Path) -> None:
+    write(tmp_path, good(), KEY.replace("accountId=123456789012", "accountId=external_acme"))
+
+    assert found(tmp_path) == {"account-form": "accountId=external_acme holds events of 123456789012"}
+
+
 @pytest.mark.parametrize("codec", ["snappy", "gzip", "none"])
 def test_a_codec_that_is_not_preferred(codec: str, tmp_path: Path) -> None:
     write(tmp_path, good(), compression=codec)
 
     name = {"none": "UNCOMPRESSED"}.get(codec, codec.upper())
     assert found(tmp_path) == {"codec": f"the codec is {name}"}
+
+
+def test_text_that_only_arrow_calls_a_dictionary(tmp_path: Path) -> None:
+    """Parquet has no such type, so it drifts from nothing."""
+    write(tmp_path, good())
+    table = good(seed=1)
+    write(
+        tmp_path, changed(table, "status", table["status"].dictionary_encode()), FOLDER + "b.parquet", store_schema=True
+    )
+
+    assert found(tmp_path) == {}
 
 
 def test_codecs_mixed_in_one_source(tmp_path: Path) -> None:
@@ -363,7 +379,7 @@ def test_pages_that_are_too_large(tmp_path: Path) -> None:
 def test_row_groups_that_are_too_large(tmp_path: Path) -> None:
     """A row group is measured as it is stored."""
     size = 90 * 1024 * 1024
-    table = changed(good(3), "message", pa.array([os.urandom(size) for _ in range(3)], pa.binary()))
+    table = changed(good(3), "message", pa.array([bytes(size)] * 3, pa.binary()))
     write(tmp_path, table, compression="none", use_dictionary=False, write_statistics=False)
 
     assert found(tmp_path)["row-group-size"] == "row group 0 has 283 MB"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocsflake import pipeline
-from ocsflake.cli._run import in_lake, lake_of, progress_bar, show
+from ocsflake.cli._run import lake_of, progress_bar, show
 
 if TYPE_CHECKING:
     import argparse
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 def main(arguments: argparse.Namespace) -> int:
     """Map rejects again; 1 if a file of them could not be read."""
     lake = lake_of(arguments)
-    checkpoints = arguments.checkpoints or in_lake(lake, "checkpoints.db", "--checkpoints FILE")
     with progress_bar() as progress:
-        report = pipeline.replay(arguments.rejects, lake, checkpoints=checkpoints, progress=progress)
+        report = pipeline.replay(arguments.rejects, lake, checkpoints=arguments.checkpoints, progress=progress)
     return show(report, json=arguments.json)

@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from ocsflake.pipeline import Progress
     from ocsflake.report import RunReport, SourceReport
 
-__all__ = ["in_lake", "lake_of", "main", "progress_bar", "show"]
+__all__ = ["lake_of", "main", "progress_bar", "show"]
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run one source; 1 if a part of it could not be read."""
     lake = lake_of(arguments)
-    rejects = arguments.rejects or in_lake(lake, "rejects", "--rejects DIR")
+    rejects = arguments.rejects or _place_for_rejects(lake)
     source = registry.source(arguments.source, log_type=arguments.log_type, **_options(arguments.option))
     with progress_bar() as progress, _stopped_by_signals(wanted=arguments.follow) as stop:
         report = pipeline.run(
             source,
             lake,
-            checkpoints=arguments.checkpoints or in_lake(lake, "checkpoints.db", "--checkpoints FILE"),
+            checkpoints=arguments.checkpoints,
             rejects=rejects,
             since=arguments.since,
             until=arguments.until,
@@ -57,15 +57,15 @@ def lake_of(arguments: argparse.Namespace) -> Lake:
     return Lake(arguments.lake, region=arguments.region, ocsf_version=arguments.ocsf_version)
 
 
-def in_lake(lake: Lake, name: str, option: str) -> str:
-    """Return the path of a file or folder of our own in a lake.
+def _place_for_rejects(lake: Lake) -> str:
+    """Return the folder for rejects in a lake.
 
     Raises:
-        ConfigError: If the lake is no directory; names the option that gives the path.
+        ConfigError: If the lake is no directory.
     """
     if isinstance(lake.root, Path):
-        return str(lake.root / ".ocsflake" / name)
-    raise ConfigError(f"{lake.root} is no directory that could hold it: give {option}")
+        return str(lake.root / ".ocsflake" / "rejects")
+    raise ConfigError(f"{lake.root} has no folder for records that become no event: give --rejects DIR")
 
 
 def show(report: RunReport, *, json: bool) -> int:

@@ -105,7 +105,7 @@ def _check_values(place: Place, region: str) -> Iterator[Problem]:
             if region and place.region != region:
                 yield Problem("region", f"region={place.region}, and the lake is in {region}", "elsewhere")
     if place.account and not _ACCOUNT.fullmatch(place.account):
-        yield Problem("account", f"accountId={place.account} is neither 12 digits nor external_ID", "form")
+        yield Problem("account-form", f"accountId={place.account} is neither 12 digits nor external_ID")
     if place.day and not _DAY.fullmatch(place.day):
         yield Problem("day-format", f"eventDay={place.day} is no day of eight digits")
 

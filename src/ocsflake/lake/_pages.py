@@ -79,13 +79,16 @@ def odd_lists(file: BinaryIO) -> Iterator[tuple[str, str]]:
     """
     elements = iter(_schema(file))
     root = next(elements, {})
-    yield from _below(elements, "", _number(root, 5), annotated=False)
+    yield from _below(elements, "", _number(root, 5), 0, annotated=False)
     if next(elements, None) is not None:
         raise ValueError("the schema has more elements than its groups take")
 
 
-def _below(elements: Iterator[dict[int, Any]], path: str, count: int, *, annotated: bool) -> Iterator[tuple[str, str]]:
-    if path.count(".") > _DEPTH:
+def _below(
+    elements: Iterator[dict[int, Any]], path: str, count: int, depth: int, *, annotated: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield the odd lists below a group, which has so many children."""
+    if depth > _DEPTH:
         raise ValueError("the schema nests too deep")
     for _ in range(count):
         element = next(elements, None)
@@ -100,7 +103,8 @@ def _below(elements: Iterator[dict[int, Any]], path: str, count: int, *, annotat
                 yield below, "repeated"
             elif children == 0 or name == "array" or name.endswith("_tuple"):
                 yield path, "two-level"
-        yield from _below(elements, below, children, annotated=collection and element.get(3) != _REPEATED)
+        inside = collection and element.get(3) != _REPEATED
+        yield from _below(elements, below, children, depth + 1, annotated=inside)
 
 
 def _number(element: dict[int, Any], field: int, absent: int = 0) -> int:
@@ -173,7 +177,7 @@ class _Compact:
         if kind == 8:
             return self.take(self.varint())
         if kind in (9, 10):
-            return self.list(depth)
+            return self.list(depth + 1)
         if kind == 12:
             return self.struct(depth=depth)
         raise ValueError(f"compact type {kind}")
@@ -185,6 +189,8 @@ class _Compact:
         return self.data[start : self.position]
 
     def list(self, depth: int) -> list[Any]:
+        if depth > _DEPTH:
+            raise ValueError("lists nest too deep")
         head = self.byte()
         size, kind = head >> 4, head & 0x0F
         if size == 15:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["StsServer"]
 
@@ -51,20 +51,22 @@ class StsServer:
     ) -> None:
         self.assumed: list[str] = []
 
+        def answer(asked: Mapping[str, str]) -> tuple[int, str]:
+            role = asked["RoleArn"]
+            if role not in roles or asked.get("ExternalId", "") != roles[role]:
+                return 403, _DENIED.format(role=escape(role))
+            self.assumed.append(role)
+            return 200, _ASSUMED.format(
+                role=escape(role),
+                session=escape(asked["RoleSessionName"]),
+                key=access_key,
+                secret=secret_key,
+                number=len(self.assumed),
+                until=(datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            )
+
         class Handler(_Handler):
-            def answer(handler, asked: Mapping[str, str]) -> tuple[int, str]:  # noqa: N805
-                role = asked.get("RoleArn", "")
-                if role not in roles or asked.get("ExternalId", "") != roles[role]:
-                    return 403, _DENIED.format(role=escape(role))
-                self.assumed.append(role)
-                return 200, _ASSUMED.format(
-                    role=escape(role),
-                    session=escape(asked["RoleSessionName"]),
-                    key=access_key,
-                    secret=secret_key,
-                    number=len(self.assumed),
-                    until=(datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                )
+            answered = staticmethod(answer)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -82,12 +84,11 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def answer(self, asked: Mapping[str, str]) -> tuple[int, str]:
-        raise NotImplementedError
+    answered: Callable[[Mapping[str, str]], tuple[int, str]]
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        status, text = self.answer({name: values[0] for name, values in parse_qs(body).items()})
+        status, text = self.answered({name: values[0] for name, values in parse_qs(body).items()})
         self.send_response_only(status)
         self.send_header("Content-Type", "text/xml")
         self.send_header("Content-Length", str(len(text.encode())))
