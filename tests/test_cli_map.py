@@ -66,7 +66,7 @@ class TestMap:
         """Files are read one after the other, compressed or not; counts are of all."""
         files = [
             log(lines(3), "a"),
-            log(gzip.compress(lines(4)), "b"),
+            log(gzip.compress(lines(4), mtime=0), "b"),
             log(json.dumps({"Records": [RECORD]}).encode(), "c"),
         ]
         done = call(capsys, "map", "aws.cloudtrail", *files)
@@ -84,7 +84,7 @@ class TestMap:
 
     def test_stdin(self) -> None:
         """`-` is stdin."""
-        done = process("map", "aws.vpc_flow", "-", stdin=gzip.compress(FLOW))
+        done = process("map", "aws.vpc_flow", "-", stdin=gzip.compress(FLOW, mtime=0))
         [event] = done.objects
 
         assert (done.code, done.last) == (0, "records=1 events=1 rejects=0")
@@ -235,7 +235,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            (gzip.compress(lines(50))[:-20], "cannot be read as gzip: truncated: the end mark is missing"),
+            (gzip.compress(lines(50), mtime=0)[:-20], "cannot be read as gzip: truncated: the end mark is missing"),
             (b"\x1f\x8b\x08garbage", "cannot be read as gzip"),
             (b"\x28\xb5\x2f\xfdgarbage", "cannot be read as zstd"),
             (b"PAR1garbage", "cannot be read as Parquet"),
@@ -265,7 +265,7 @@ class TestBadInput:
         ]
 
     @pytest.mark.parametrize(
-        "content", [b"", b"\n \n", gzip.compress(b"")], ids=["no bytes", "white space", "an empty gzip"]
+        "content", [b"", b"\n \n", gzip.compress(b"", mtime=0)], ids=["no bytes", "white space", "an empty gzip"]
     )
     def test_empty_files(self, capsys: pytest.CaptureFixture[str], log: Callable[..., Path], content: bytes) -> None:
         """An empty file is no error, and not passed over in silence."""

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+
 from cli_help import COMMAND, process
 from pipeline_logs import bad, record, save
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cli_help import Done
-
     from ocsflake.testing.servers import AwsServer
 
 

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_type
 
 import ocsflake
-from ocsflake.checkpoints import FileCheckpoints, MemoryCheckpoints
+from ocsflake.checkpoints import FileCheckpoints, MemoryCheckpoints, S3Checkpoints
 from ocsflake.events import Events
+from ocsflake.lake.storage import Storage
 from ocsflake.mapping import Mapper
-from ocsflake.model import CheckpointStore, RawBatch, Sink, Source, Split, State
+from ocsflake.model import CheckpointStore, CustomSource, RawBatch, Sink, Source, Split, State
 from ocsflake.registry import Offer, offers
 from ocsflake.rejects import read_rejects
 from ocsflake.report import RunReport
@@ -37,7 +38,15 @@ def a_lake_is_a_sink(lake: ocsflake.Lake) -> Sink:
 
 
 def checkpoints_are_stores() -> list[CheckpointStore]:
-    return [FileCheckpoints("checkpoints.db"), MemoryCheckpoints()]
+    return [FileCheckpoints("checkpoints.db"), MemoryCheckpoints(), S3Checkpoints("s3://bucket/state")]
+
+
+def a_lake_may_be_in_s3(session: object) -> None:
+    sources = [CustomSource("aws_cloudtrail_6003", "api_activity", "s3://bucket/ext/x/", role_arn="arn:aws:iam::…")]
+    lake = ocsflake.Lake("s3://bucket", region="eu-west-1", session=session, custom_sources=sources, external_id="x")
+    assert_type(lake.min_commit_seconds, float)
+    assert_type(lake.storage, Storage)
+    ocsflake.run(Complete(), lake, checkpoints="s3://other/state", follow=True, commit_seconds=60, commit_bytes=1)
 
 
 def files_are_a_source() -> Source:

@@ -38,14 +38,14 @@ def zstd(data: bytes) -> bytes:
 
 def members(data: bytes) -> bytes:
     half = len(data) // 2
-    return gzip.compress(data[:half]) + gzip.compress(data[half:])
+    return gzip.compress(data[:half], mtime=0) + gzip.compress(data[half:], mtime=0)
 
 
 COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
     "gzip": gzip.compress,
     "gzip members": members,
-    "gzip padded": lambda data: gzip.compress(data) + bytes(512),
+    "gzip padded": lambda data: gzip.compress(data, mtime=0) + bytes(512),
     "zstd": zstd,
     "zstd frames": lambda data: zstd(data[:1000]) + zstd(data[1000:]),
     "zstd behind a frame to skip": lambda data: b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + zstd(data),
@@ -106,7 +106,7 @@ class TestCompression:
             sys.modules["isal"] = None
             from ocsflake.sources import streams
             assert streams._zlib().__name__ == "zlib"
-            [batch] = streams.read_batches(io.BytesIO(gzip.compress(b"x\\n")), "u")
+            [batch] = streams.read_batches(io.BytesIO(gzip.compress(b"x\\n", mtime=0)), "u")
             assert batch.records == b"x\\n"
         """
         subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
@@ -116,7 +116,7 @@ class TestCompression:
         """What isal does is what zlib does."""
         module = pytest.importorskip(name)
         text = lines(300_000)
-        stream = io.BufferedReader(io.BytesIO(gzip.compress(text)))
+        stream = io.BufferedReader(io.BytesIO(gzip.compress(text, mtime=0)))
         found = list(streams._inflate(stream, lambda: module.decompressobj(wbits=31)))
 
         assert text == b"".join(found)
@@ -143,7 +143,7 @@ class TestCompression:
 
     def test_wrong_checksum(self) -> None:
         """A stream that inflates well and has another checksum is corrupt."""
-        data = bytearray(gzip.compress(b"line\n"))
+        data = bytearray(gzip.compress(b"line\n", mtime=0))
         data[-6] ^= 1
 
         with pytest.raises(SourceError, match="corrupt"):
@@ -166,11 +166,11 @@ class TestBounds:
         """No bytes, and white space alone, are no batch."""
         assert batches(b"") == []
         assert batches(b"\n \r\n") == []
-        assert batches(gzip.compress(b"")) == []
+        assert batches(gzip.compress(b"", mtime=0)) == []
 
     def test_bomb(self) -> None:
         """A small stream that inflates to a huge document or line ends in an error that names the limit."""
-        bomb = gzip.compress(b'{"a": "' + bytes(40 << 20))
+        bomb = gzip.compress(b'{"a": "' + bytes(40 << 20), mtime=0)
 
         with pytest.raises(SourceError, match=r"^file:///a: .*a line is longer than 20000000 bytes decompressed"):
             batches(bomb, limit=20_000_000)
@@ -270,7 +270,7 @@ class TestModes:
         assert not cuts_at_lines(start)
         assert len(batches(start + (LINE % 0) * 300_000)) == 1
 
-    @pytest.mark.parametrize("start", [gzip.compress(b"x"), zstd(b"x"), b"PAR1", b'{"Records": ['])
+    @pytest.mark.parametrize("start", [gzip.compress(b"x", mtime=0), zstd(b"x"), b"PAR1", b'{"Records": ['])
     def test_what_does_not_grow_by_lines(self, start: bytes) -> None:
         """Neither a compressed stream nor a document on one line can be gone on with."""
         assert not cuts_at_lines(start)
