@@ -14,6 +14,7 @@ import ocsflake
 from cli_help import COMMAND, call, line, lines, process, without
 from ocsflake.cli._arguments import parsers
 from ocsflake.cli._output import clean, table
+from ocsflake.ocsf import DEFAULT_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +39,12 @@ class TestCall:
         for name, parser in verbs.items():
             options = [option for action in parser._actions for option in action.option_strings]
             assert without(call(capsys, name, "--help").out, options) == []
+
+    def test_the_default_version(self) -> None:
+        """Verbs that write events write the library's own default version."""
+        _, verbs = parsers()
+
+        assert {verbs[name].get_default("ocsf_version") for name in ("map", "run", "replay")} == {DEFAULT_VERSION}
 
     def test_as_a_module(self) -> None:
         """`python -m ocsflake` is the command."""

@@ -58,6 +58,10 @@ def _root(root: str | Path) -> Path | str:
     return path
 
 
+def _as_tuple(sources: Iterable[CustomSource]) -> tuple[CustomSource, ...]:
+    return tuple(sources)
+
+
 def _below(source: CustomSource, root: str) -> CustomSource:
     """Return a custom source with its location below the root of the lake."""
     below = source.location.removeprefix(root)
@@ -101,7 +105,7 @@ class Lake:
     ocsf_version: str = field(default=ocsf.DEFAULT_VERSION, kw_only=True)
     naming: Literal["log_type", "class"] = field(default="log_type", kw_only=True, validator=_naming)
 
-    custom_sources: tuple[CustomSource, ...] = field(default=(), converter=tuple, kw_only=True, repr=False)
+    custom_sources: tuple[CustomSource, ...] = field(default=(), converter=_as_tuple, kw_only=True, repr=False)
     role_arn: str = field(default="", kw_only=True, repr=False)
     external_id: str = field(default="", kw_only=True, repr=False)
     session: Any = field(default=None, kw_only=True, repr=False)
