@@ -49,26 +49,32 @@ def test_killed_at_random(tmp_path: Path) -> None:
     for number in range(500):
         rest = [bad(9_000 + number)] if number % 50 == 7 else []
         save(logs / f"{number:03d}.json.gz", [*map(record, range(number * 4, number * 4 + 4)), *rest])
-    size = 4 * (logs / "000.json.gz").stat().st_size
+    size = 2 * (logs / "000.json.gz").stat().st_size
 
     def start(root: Path) -> subprocess.Popen[str]:
         command = [sys.executable, str(PROBE), "run", str(logs), str(root), str(size)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
-    kills = 0
-    while kills < 50:
+    moments = [time.monotonic()]
+    with start(tmp_path / "undisturbed") as process:
+        moments += [time.monotonic() for _ in process.stdout or ()]
+    assert process.returncode == 0
+    to_start, to_commit = moments[1] - moments[0], (moments[-1] - moments[1]) / len(moments)
+    for kill in range(50):
         with start(tmp_path / "killed") as process:
             assert process.stdout is not None
-            for _ in range(rng.choice((0, 0, 1, 2))):
-                process.stdout.readline()
-            time.sleep(rng.uniform(0, 0.05) if kills % 4 else rng.uniform(0, 1))
+            if kill % 4 == 0:
+                time.sleep(rng.uniform(0, to_start))
+            else:
+                for _ in range(rng.choice((1, 2))):
+                    process.stdout.readline()
+                time.sleep(rng.uniform(0, 2 * to_commit))
             process.kill()
         assert process.returncode < 0, "the run ended before it was killed often enough"
-        kills += 1
         assert max(rows(tmp_path / "killed" / "lake").values(), default=1) == 1
-    for root in (tmp_path / "killed", tmp_path / "undisturbed", tmp_path / "killed"):
-        before = objects(root / "lake")
-        with start(root) as process:
+    for _ in range(2):
+        before = objects(tmp_path / "killed" / "lake")
+        with start(tmp_path / "killed") as process:
             process.communicate()
         assert process.returncode == 0
 

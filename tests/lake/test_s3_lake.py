@@ -14,7 +14,7 @@ from ocsflake.lake import CustomSource, Lake
 from ocsflake.lake.s3 import S3Storage
 from ocsflake.model import EventBatch
 from ocsflake.testing.faults import FaultProxy
-from ocsflake.testing.sts import StsServer
+from ocsflake.testing.security_lake import SecurityLakeServer
 
 ROLE = "arn:aws:iam::123456789012:role/AmazonSecurityLake-Provider-aws_cloudtrail_6003-us-east-1"
 OTHER_ROLE = "arn:aws:iam::123456789012:role/service-role/another"
@@ -133,55 +133,58 @@ class TestRoles:
     def bucket(self, moto):
         return moto.make_bucket()
 
+    @pytest.fixture
+    def sts(self):
+        with SecurityLakeServer() as server:
+            server.roles[ROLE] = "there"
+            yield server
+
     def lake(self, moto, sts, bucket, url=None, **options):
         server = evolve(moto, url=url or moto.url, elsewhere={"sts": sts.url})
         return Lake(f"s3://{bucket}", session=server.session(), **{"external_id": "there", **options})
 
-    def test_each_source_is_put_by_its_own(self, moto, bucket):
-        with StsServer({ROLE: "there", OTHER_ROLE: "there"}) as sts:
-            sources = [source(bucket), source(bucket, name="aws_cloudtrail_3002", role_arn=OTHER_ROLE)]
-            lake = self.lake(moto, sts, bucket, custom_sources=sources)
-            for n in range(3):
-                fill(lake, api_activity(events(2)), commit_id=f"a{n}")
-            assert sts.assumed == [ROLE]
-            fill(lake, EventBatch("aws.cloudtrail", "aws_cloudtrail", "authentication", events(2)), commit_id="b")
+    def test_each_source_is_put_by_its_own(self, moto, bucket, sts):
+        sts.roles[OTHER_ROLE] = "there"
+        sources = [source(bucket), source(bucket, name="aws_cloudtrail_3002", role_arn=OTHER_ROLE)]
+        lake = self.lake(moto, sts, bucket, custom_sources=sources)
+        for n in range(3):
+            fill(lake, api_activity(events(2)), commit_id=f"a{n}")
+        assert sts.assumed == [ROLE]
+        fill(lake, EventBatch("aws.cloudtrail", "aws_cloudtrail", "authentication", events(2)), commit_id="b")
 
-            assert sts.assumed == [ROLE, OTHER_ROLE]
+        assert sts.assumed == [ROLE, OTHER_ROLE]
         assert len(keys(moto, bucket)) == 4
 
-    def test_a_role_may_be_given_for_all(self, moto, bucket):
-        with StsServer({ROLE: ""}) as sts:
-            lake = self.lake(moto, sts, bucket, role_arn=ROLE, external_id="")
-            fill(lake, api_activity(events(2)))
-            assert lake.query("SELECT count(*) n FROM api_activity").to_pylist() == [{"n": 2}]
+    def test_a_role_may_be_given_for_all(self, moto, bucket, sts):
+        sts.roles[ROLE] = ""
+        lake = self.lake(moto, sts, bucket, role_arn=ROLE, external_id="")
+        fill(lake, api_activity(events(2)))
+        assert lake.query("SELECT count(*) n FROM api_activity").to_pylist() == [{"n": 2}]
 
-            assert sts.assumed == [ROLE]
+        assert sts.assumed == [ROLE]
 
     @pytest.mark.parametrize("external_id", ["elsewhere", ""])
-    def test_a_wrong_external_id_is_told_before_a_byte_is_put(self, moto, bucket, external_id):
-        with StsServer({ROLE: "there"}) as sts:
-            lake = self.lake(moto, sts, bucket, custom_sources=[source(bucket)], external_id=external_id)
+    def test_a_wrong_external_id_is_told_before_a_byte_is_put(self, moto, bucket, sts, external_id):
+        lake = self.lake(moto, sts, bucket, custom_sources=[source(bucket)], external_id=external_id)
 
-            with pytest.raises(
-                LakeError, match=rf"{ROLE} cannot be assumed \(sts:AssumeRole: AccessDenied\)"
-            ) as caught:
-                lake.check("aws_cloudtrail", ["api_activity"])
-            assert "elsewhere" not in str(caught.value)
-            with lake.begin("c") as commit, pytest.raises(LakeError, match="cannot be assumed"):
-                commit.write(api_activity(events(1)))
+        with pytest.raises(LakeError, match=rf"{ROLE} cannot be assumed \(sts:AssumeRole: AccessDenied\)") as caught:
+            lake.check("aws_cloudtrail", ["api_activity"])
+        assert "elsewhere" not in str(caught.value)
+        with lake.begin("c") as commit, pytest.raises(LakeError, match="cannot be assumed"):
+            commit.write(api_activity(events(1)))
         assert keys(moto, bucket) == []
 
-    def test_credentials_are_renewed_before_they_expire(self, moto, bucket):
-        with StsServer({ROLE: "there"}, seconds=120) as sts:
-            lake = self.lake(moto, sts, bucket, role_arn=ROLE)
-            fill(lake, api_activity(events(2)))
-            before = len(sts.assumed)
-            fill(lake, api_activity(events(2)), commit_id="later")
+    def test_credentials_are_renewed_before_they_expire(self, moto, bucket, sts):
+        sts.credential_seconds = 120
+        lake = self.lake(moto, sts, bucket, role_arn=ROLE)
+        fill(lake, api_activity(events(2)))
+        before = len(sts.assumed)
+        fill(lake, api_activity(events(2)), commit_id="later")
 
-            assert len(sts.assumed) > before >= 1
+        assert len(sts.assumed) > before >= 1
 
-    def test_and_when_the_service_says_that_they_have_expired(self, moto, bucket):
-        with StsServer({ROLE: "there"}) as sts, FaultProxy(moto.url) as proxy:
+    def test_and_when_the_service_says_that_they_have_expired(self, moto, bucket, sts):
+        with FaultProxy(moto.url) as proxy:
             lake = self.lake(moto, sts, bucket, proxy.url, role_arn=ROLE)
             lake.check("aws_cloudtrail", ["api_activity"])
             proxy.fail("expired", [1])
@@ -190,8 +193,8 @@ class TestRoles:
             assert sts.assumed == [ROLE, ROLE]
         assert len(keys(moto, bucket)) == 1
 
-    def test_a_role_that_may_not_put_is_named(self, moto, bucket):
-        with StsServer({ROLE: "there"}) as sts, FaultProxy(moto.url) as proxy:
+    def test_a_role_that_may_not_put_is_named(self, moto, bucket, sts):
+        with FaultProxy(moto.url) as proxy:
             lake = self.lake(moto, sts, bucket, proxy.url, role_arn=ROLE)
             lake.check("aws_cloudtrail", ["api_activity"])
             proxy.fail("denied", [1])
@@ -208,11 +211,10 @@ class TestRoles:
         with pytest.raises(ConfigError, match="there are no AWS credentials to assume"):
             lake.check("aws_cloudtrail", ["api_activity"])
 
-    def test_a_client_gives_roles_its_endpoint(self, moto, bucket):
-        with StsServer({ROLE: "there"}) as sts:
-            session = evolve(moto, url="http://127.0.0.1:1", elsewhere={"sts": sts.url}).session()
-            options = {"session": session, "client": moto.client(), "role_arn": ROLE, "external_id": "there"}
-            fill(Lake(f"s3://{bucket}", **options), api_activity(events(1)))
+    def test_a_client_gives_roles_its_endpoint(self, moto, bucket, sts):
+        session = evolve(moto, url="http://127.0.0.1:1", elsewhere={"sts": sts.url}).session()
+        options = {"session": session, "client": moto.client(), "role_arn": ROLE, "external_id": "there"}
+        fill(Lake(f"s3://{bucket}", **options), api_activity(events(1)))
 
         assert len(keys(moto, bucket)) == 1
 

@@ -19,8 +19,8 @@ from ocsflake.errors import ConfigError, LakeError
 from ocsflake.lake.s3 import S3Storage
 from ocsflake.model import CustomSource
 from ocsflake.testing.faults import FaultProxy
+from ocsflake.testing.security_lake import SecurityLakeServer
 from ocsflake.testing.servers import moto_server
-from ocsflake.testing.sts import StsServer
 from pipeline_logs import events, objects, record, rows, save
 
 PROBE = Path(__file__).with_name("s3_probe.py")
@@ -67,11 +67,11 @@ def no_wait(_seconds):
 class Place:
     """A bucket behind a proxy, and checkpoints for it: in S3 as well, where the server allows that."""
 
-    def __init__(self, server, proxy, tmp_path, **options):
+    def __init__(self, server, proxy, tmp_path, *, timeout=60, **options):
         self.server = server
         self.bucket = server.make_bucket()
         root = f"s3://{self.bucket}"
-        session = evolve(server, url=proxy.url, elsewhere=options.pop("elsewhere", {})).session(timeout=0.4)
+        session = evolve(server, url=proxy.url, elsewhere=options.pop("elsewhere", {})).session(timeout=timeout)
         storage = S3Storage(root, region="us-east-1", session=session, sleep=no_wait, **options)
         self.lake = ocsflake.Lake(root, storage=storage)
         self.checkpoints = FileCheckpoints(tmp_path / f"{self.bucket}.db")
@@ -100,7 +100,7 @@ class TestFaults:
     @pytest.mark.parametrize("fault", ["unavailable", "throttled", "reset", "lost", "silent"])
     def test_every_call_fails_once(self, server, proxy, logs, expected, tmp_path, fault):
         """A failure that passes is not seen."""
-        place = Place(server, proxy, tmp_path)
+        place = Place(server, proxy, tmp_path, timeout=0.5 if fault == "silent" else 60)
         proxy.fail(fault, range(1, 1_000, 2))
 
         report = place.run(logs)
@@ -112,8 +112,8 @@ class TestFaults:
 
     def test_credentials_expire_at_every_call(self, server, proxy, logs, expected, tmp_path):
         """The role is assumed again, and the run goes on."""
-        keys = {"access_key": server.access_key, "secret_key": server.secret_key}
-        with StsServer({ROLE: "there"}, **keys) as sts:
+        with SecurityLakeServer() as sts:
+            sts.roles[ROLE] = "there"
             options = {"roles": {"": ROLE}, "external_id": "there", "elsewhere": {"sts": sts.url}}
             place = Place(server, proxy, tmp_path, **options)
             place.checkpoints = FileCheckpoints(tmp_path / "state.db")  # their own session cannot be renewed

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
 __all__ = ["answer"]
 
-_HOUR = timedelta(hours=1)
-
 
 def answer(
-    body: bytes, account: str, caller: str, roles: Mapping[str, str], denied: Collection[str]
+    body: bytes,
+    account: str,
+    caller: str,
+    roles: Mapping[str, str],
+    denied: Collection[str],
+    assumed: list[str],
+    seconds: float,
 ) -> tuple[int, bytes]:
     """Return status and body for a request.
 
@@ -26,6 +30,8 @@ def answer(
         caller: The ARN of who calls.
         roles: The external id that each role asks for.
         denied: Actions that are not allowed.
+        assumed: Takes each role that is assumed.
+        seconds: How long its credentials last.
     """
     asked = {name: values[0] for name, values in parse_qs(body.decode()).items()}
     action = asked.get("Action", "")
@@ -35,7 +41,8 @@ def answer(
         role = asked.get("RoleArn", "")
         if role not in roles or asked.get("ExternalId", "") != roles[role]:
             return _denied(f"User: {caller} is not authorized to perform: sts:AssumeRole on resource: {role}")
-        return 200, _result(action, _credentials(role, asked["RoleSessionName"]))
+        assumed.append(role)
+        return 200, _result(action, _credentials(role, asked["RoleSessionName"], timedelta(seconds=seconds)))
     if f"iam:{action}" in denied:
         return _denied(f"User: {caller} is not authorized to perform: iam:{action}")
     if action == "GetRole":
@@ -68,8 +75,8 @@ def _simulation(asked: Mapping[str, str], denied: Collection[str]) -> str:
     return f"<EvaluationResults>{shown}</EvaluationResults><IsTruncated>{str(bool(more)).lower()}</IsTruncated>{more}"
 
 
-def _credentials(role: str, session: str) -> str:
-    until = (datetime.now(UTC) + _HOUR).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _credentials(role: str, session: str, life: timedelta) -> str:
+    until = (datetime.now(UTC) + life).strftime("%Y-%m-%dT%H:%M:%SZ")
     return (
         f"<AssumedRoleUser><AssumedRoleId>AROA:{escape(session)}</AssumedRoleId><Arn>{escape(role)}</Arn>"
         "</AssumedRoleUser><Credentials><AccessKeyId>ASIAIOSFODNN7EXAMPLE</AccessKeyId><SecretAccessKey>not-a-secret"

@@ -72,6 +72,8 @@ class SecurityLakeServer:
         denied: Actions that the simulation of IAM does not allow, such as ``glue:CreateCrawler``; with
             ``iam:SimulatePrincipalPolicy`` among them, it may not be asked. One of Security Lake is refused as well.
         roles: The external id that each role asks for, by its ARN: those of custom sources, and any that you add.
+        assumed: The roles that were assumed, in order.
+        credential_seconds: How long the credentials of a role last.
         lakes: Regions and what the API says of them.
         sources: Custom and other sources by Region and name.
         subscribers: By Region and id.
@@ -87,6 +89,8 @@ class SecurityLakeServer:
         self.calls: Counter[str] = Counter()
         self.denied: set[str] = set()
         self.roles: dict[str, str] = {}
+        self.assumed: list[str] = []
+        self.credential_seconds = 3600.0
         self.lakes: dict[str, dict[str, Any]] = {}
         self.sources: dict[str, dict[str, dict[str, Any]]] = {}
         self.subscribers: dict[str, dict[str, dict[str, Any]]] = {}
@@ -382,7 +386,15 @@ class _Handler(BaseHTTPRequestHandler):
             status, headers, text = self.server_of.answer(region, self.command, self.path, body)
         else:
             server = self.server_of
-            status, text = answer_query(body, server.account, server.caller, server.roles, server.denied)
+            status, text = answer_query(
+                body,
+                server.account,
+                server.caller,
+                server.roles,
+                server.denied,
+                server.assumed,
+                server.credential_seconds,
+            )
             headers = {"Content-Type": "text/xml"}
         self.send_response_only(status)
         for name, value in ({"Content-Type": "application/json"} | headers).items():

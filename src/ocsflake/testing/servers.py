@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AwsServer", "moto_server", "rclone_server"]
 
+_ROLE_KEY = "ASIAIOSFODNN7EXAMPLE"  # what the stand-in for STS gives, with the same secret
 _PATIENCE = 60.0  # seconds that a server may take to start
 _CONFIG = """\
 [default]
@@ -122,8 +123,8 @@ def rclone_server(folder: Path) -> Iterator[AwsServer]:
     """Run ``rclone serve s3``: S3 alone, with the folders of `folder` as buckets."""
     port = _free_port()
     server = AwsServer(f"http://127.0.0.1:{port}", conditional=False)
-    keys = f"{server.access_key},{server.secret_key}"
-    options = ["--addr", f"127.0.0.1:{port}", "--auth-key", keys, "--vfs-cache-mode", "off", "--config", os.devnull]
+    keys = [f"--auth-key={key},{server.secret_key}" for key in (server.access_key, _ROLE_KEY)]
+    options = ["--addr", f"127.0.0.1:{port}", *keys, "--vfs-cache-mode", "off", "--config", os.devnull]
     with _running([_rclone(), "serve", "s3", *options, str(folder)], port, {}):
         yield server
 
