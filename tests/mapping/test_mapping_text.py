@@ -234,3 +234,19 @@ def test_another_separator() -> None:
         (4, "d", None),
     ]
     assert result.rejects.num_rows == 0
+
+
+def test_a_reject_says_what_its_columns_were() -> None:
+    """A line in another column order is read rightly when it runs again, by the header that its origin keeps."""
+    from ocsflake.mappers.aws.vpc_flow import MAPPER
+    from ocsflake.model import RawBatch
+
+    head = "start end srcaddr dstaddr interface-id version"
+    bad = MAPPER.map(RawBatch(f"{head}\nnever 1700000060 192.0.2.1 192.0.2.2 eni-1 2\n".encode()))
+    [reject] = bad.rejects.to_pylist()
+    origin = dict(reject["origin"])
+    mended = reject["record"].replace(b"never", b"1700000000")
+    again = MAPPER.map(RawBatch([mended], head=origin["header"].encode()))
+
+    assert origin["header"] == head
+    assert again.batches[0].events["time"].to_pylist() == [1_700_000_000_000]

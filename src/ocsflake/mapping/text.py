@@ -75,14 +75,24 @@ class DelimitedText:
         if header := self._header(first):
             columns, data = header, rest
         for block in _blocks(data):
-            whole = None if b"#" in block and self.header else self._whole(block, columns, raw.origin)
+            whole = (
+                None
+                if b"#" in block and self.header
+                else self._whole(block, columns, self._origin(raw.origin, columns))
+            )
             if whole is not None:
                 yield whole
                 continue
             for header, lines in self._sections(block):
                 columns = header or columns
                 if lines.strip():
-                    yield self._frame(lines, columns, raw.origin)
+                    yield self._frame(lines, columns, self._origin(raw.origin, columns))
+
+    def _origin(self, origin: Mapping[str, str], columns: tuple[str, ...]) -> Mapping[str, str]:
+        """Return the origin with the header of the lines: a rejected line alone does not tell its columns."""
+        if columns == self.columns:
+            return origin
+        return {**origin, "header": f"{self.header} {' '.join(columns)}".strip()}
 
     def _json(self, data: bytes, origin: Mapping[str, str], root: Node) -> Iterator[Frame]:
         """Yield the frames of records that came as JSON objects, or as the messages of CloudWatch Logs."""
