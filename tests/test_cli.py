@@ -148,12 +148,10 @@ class TestEnds:
         """SIGINT ends the command without a traceback."""
         os.mkfifo(tmp_path / "pipe")
         command = [*COMMAND, "map", "aws.cloudtrail", str(tmp_path / "pipe")]
-        with (
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running,
-            (tmp_path / "pipe").open("wb"),  # opens when the command has opened it
-        ):
-            running.send_signal(signal.SIGINT)
-            told = running.communicate()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+            with (tmp_path / "pipe").open("wb"):  # opens when the command has opened it
+                running.send_signal(signal.SIGINT)
+            told = running.communicate()  # the pipe is closed: a read that began after the signal ends too
 
         assert (running.returncode, told) == (130, (b"", b""))
 
