@@ -149,7 +149,7 @@ def _attempt(
         )
         seen = Seen(doc)
         report, span = _fill(job, splits, commit, rejected, seen)
-        intent = _intent(job, splits, report.counts, rejected)
+        intent = _intent(job, splits, report.counts, rejected, seen)
         if doc.get("intent"):
             _check_same(source, doc["intent"], intent)
         elif _must_wait(commit, report.counts) and not job.pace.wait():
@@ -218,13 +218,16 @@ def _commit_id(source: str, splits: Sequence[Split]) -> str:
     return blake2b(names.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
-def _intent(job: Job, splits: Sequence[Split], counts: Counts, rejected: RejectsFile | None) -> dict[str, Any]:
+def _intent(
+    job: Job, splits: Sequence[Split], counts: Counts, rejected: RejectsFile | None, seen: Seen
+) -> dict[str, Any]:
     """Return what a commit must be repeated from, and what decides where it writes."""
     places = {name: getattr(job.lake, name, None) for name in ("root", "region", "naming", "ocsf_version")}
     places["rejects"] = job.rejects if rejected is not None and rejected.rows else None
     return {
         "splits": [[split.id, dict(split.detail), split.bytes] for split in splits],
-        "records": counts.records,
+        "records": counts.records - counts.duplicates,
+        "ids": seen.taken(),
         "since": job.window.since,
         "until": job.window.until,
         "places": {name: None if place is None else str(place) for name, place in places.items()},

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acknowledges",
+    "Bounded",
     "CheckpointStore",
     "Commit",
     "CustomSource",
@@ -196,6 +197,15 @@ class Overlaps(Protocol):
 
     def forgets(self, state: State, split: Split) -> bool:
         """Return whether no split from `state` on can hold a record of `split` again."""
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A source that need not read what lies outside a span of time."""
+
+    def between(self, since: datetime | None, until: datetime | None) -> Source:
+        """Return the same source, which plans what may hold events from `since` on and before `until`; in UTC."""
         ...
 
 

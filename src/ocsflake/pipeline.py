@@ -21,7 +21,7 @@ from ocsflake.ocsf import DEFAULT_VERSION
 from ocsflake.pace import Pace, now_in_utc
 from ocsflake.report import Counts, RunReport, SourceReport
 from ocsflake.seen import Seen
-from ocsflake.times import window, within
+from ocsflake.times import narrowed, window, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -95,9 +95,9 @@ def run(
         LakeError: If the lake, the rejects or the checkpoints cannot be written.
         CheckpointConflictError: If another run of the same source was faster; nothing is doubled.
     """
-    sources = _sources(source_or_sources)
     stop = stop or threading.Event()
     between = window(since, until, now())
+    sources = [narrowed(source, between) for source in _sources(source_or_sources)]
     store = _store(checkpoints, lake)
     folder = None if rejects is None else Path(rejects).absolute()
     jobs = []
@@ -147,7 +147,7 @@ def read(
     now = datetime.now(UTC)
     between = window(since, until, now)
     gathered = Gathered()
-    for source in sources:
+    for source in (narrowed(source, between) for source in sources):
         splits = list(source.plan(None, now))
         for mapped in registry.mapper(source.log_type).map_batches(_raws(source, splits), ocsf_version, rows=ROWS):
             gathered.add([within(batch, between) for batch in mapped.batches], mapped.rejects)

@@ -37,10 +37,16 @@ class Seen:
         self._stored: list[list[Any]] = list(doc.get("seen") or ())
         self._known = {mark for *_, packed in self._stored for mark in _unpacked(packed)}
         self._new: dict[str, set[bytes]] = {}
+        intended = (doc.get("intent") or {}).get("ids")
+        self._intended = None if intended is None else {name: set(_unpacked(ids)) for name, ids in intended.items()}
 
     def new(self, raws: Iterable[RawBatch], split: Split) -> Iterator[RawBatch]:
-        """Yield the records of a split without those that were taken already."""
+        """Yield the records of a split without those that were taken already.
+
+        When an interrupted commit is repeated, what came meanwhile is left for a later split.
+        """
         found = self._new.setdefault(split.id, set())
+        intended = None if self._intended is None else self._intended.get(split.id, set())
         for raw in raws:
             if raw.ids is None:
                 yield raw
@@ -48,13 +54,18 @@ class Seen:
             kept = []
             for place, name in enumerate(raw.ids):
                 mark = blake2b(name.encode(errors="surrogatepass"), digest_size=_SIZE).digest()
-                if mark not in self._known:
+                if mark in self._known:
+                    self.dropped += 1
+                elif intended is None or mark in intended:
                     self._known.add(mark)
                     found.add(mark)
                     kept.append(place)
-            self.dropped += len(raw.ids) - len(kept)
             if kept:
                 yield raw if len(kept) == len(raw.ids) else _only(raw, kept)
+
+    def taken(self) -> dict[str, str]:
+        """Return the ids of the commit under way, by split; what a repeat of it must take, and nothing else."""
+        return {name: _packed(marks) for name, marks in self._new.items() if marks}
 
     def after(self, source: Source, state: State, splits: Sequence[Split]) -> list[list[Any]]:
         """Return what the checkpoint keeps once `splits` are durable."""

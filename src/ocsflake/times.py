@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from ocsflake.errors import ConfigError
+from ocsflake.model import Bounded
 
 if TYPE_CHECKING:
-    from ocsflake.model import EventBatch
+    from ocsflake.model import EventBatch, Source
 
-__all__ = ["Window", "moment", "window", "within"]
+__all__ = ["Window", "moment", "narrowed", "window", "within"]
 
 _AGO = re.compile(r"(\d{1,6})\s*(s|m|h|d|w)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -84,6 +85,17 @@ def within(batch: EventBatch, window: Window) -> EventBatch:
     if window.until is not None:
         kept = pc.and_(kept, pc.less(times, window.until))
     return evolve(batch, events=batch.events.filter(kept))
+
+
+def narrowed(source: Source, window: Window) -> Source:
+    """Return a source that leaves out what lies outside a window, if it can do that without reading it."""
+    if window == Window() or not isinstance(source, Bounded):
+        return source
+    return source.between(_datetime(window.since), _datetime(window.until))
+
+
+def _datetime(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def _milliseconds(when: datetime | None) -> int | None:

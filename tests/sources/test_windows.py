@@ -1,0 +1,112 @@
+"""The window cursor: what is asked for, when, and what is remembered."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ocsflake.sources.windows import Windows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ocsflake.model import Split, State
+
+NOW = datetime(2026, 3, 2, 12, 30, 40, 500_000, tzinfo=UTC)
+HOUR, MINUTE = 3_600_000, 60_000
+WINDOWS = Windows()
+
+
+def milliseconds(*moment: int) -> int:
+    return int(datetime(2026, 3, 2, *moment, tzinfo=UTC).timestamp() * 1000)
+
+
+def spans(splits: Iterable[Split]) -> list[tuple[int, int, int]]:
+    return [(split.detail["read_from"], split.detail["start"], split.detail["end"]) for split in splits]
+
+
+class TestPlan:
+    def test_grid(self) -> None:
+        """Windows end at full hours, and the last one where records have settled, at a whole second."""
+        since = datetime(2026, 3, 2, 10, 15, tzinfo=UTC)
+
+        found = spans(WINDOWS.plan(None, NOW, since=since))
+
+        edges = [milliseconds(10, 15), milliseconds(11), milliseconds(12), milliseconds(12, 28, 40)]
+        assert found == [(start, start, end) for start, end in pairwise(edges)]
+
+    def test_overlap(self) -> None:
+        """The first window after what was covered reads its last minutes again; those after it do not."""
+        state = {"covered": {"": [[milliseconds(9), milliseconds(10, 30)]]}}
+
+        found = spans(WINDOWS.plan(state, NOW, since=datetime(2026, 3, 2, 9, tzinfo=UTC)))
+
+        assert found[0] == (milliseconds(10, 25), milliseconds(10, 30), milliseconds(11))
+        assert found[1] == (milliseconds(11), milliseconds(11), milliseconds(12))
+
+    def test_gaps(self) -> None:
+        """A window that failed is planned again, and an earlier `since` reaches back."""
+        state = {"covered": {"": [[milliseconds(9), milliseconds(10)], [milliseconds(11), milliseconds(12)]]}}
+
+        found = spans(WINDOWS.plan(state, NOW, since=datetime(2026, 3, 2, 8, tzinfo=UTC)))
+
+        assert [(start, end) for _, start, end in found] == [
+            (milliseconds(8), milliseconds(9)),
+            (milliseconds(10), milliseconds(11)),
+            (milliseconds(12), milliseconds(12, 28, 40)),
+        ]
+
+    def test_scopes(self) -> None:
+        """Windows of all scopes come oldest first; each scope knows what it covered."""
+        state = {"covered": {"b": [[milliseconds(10), milliseconds(12)]]}}
+        since, until = datetime(2026, 3, 2, 10, tzinfo=UTC), datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+        found = WINDOWS.plan(state, NOW, since=since, until=until, scopes=["b", "a", "a"])
+
+        assert [split.id for split in found] == [
+            "a[2026-03-02T10:00:00.000Z/2026-03-02T11:00:00.000Z)",
+            "a[2026-03-02T11:00:00.000Z/2026-03-02T12:00:00.000Z)",
+        ]
+
+    @pytest.mark.parametrize("since", [NOW, NOW - timedelta(minutes=1), NOW + timedelta(days=1)])
+    def test_nothing(self, since: datetime) -> None:
+        """What has not settled is not asked for."""
+        assert spans(WINDOWS.plan(None, NOW, since=since)) == []
+
+
+def test_late_records() -> None:
+    """Records that are shown minutes after their stamp are all read once, through failing windows and restarts."""
+    luck = random.Random(7)
+    since = datetime(2026, 3, 2, tzinfo=UTC)
+    start = int(since.timestamp() * 1000)
+    shown: dict[int, int] = {}  # a record's stamp, and when the service shows it
+    for _ in range(20_000):
+        stamp = start + luck.randrange(6 * HOUR)
+        shown[stamp] = stamp + (luck.randrange(60_000) if luck.random() > 0.05 else luck.randrange(6 * MINUTE))
+    state: State | None = None
+    kept: list[tuple[Split, set[int]]] = []
+    taken: list[int] = []
+    reads = 0
+    for minute in range(3, 6 * 60 + 30, 5):
+        now = start + minute * MINUTE
+        done = []
+        for split in WINDOWS.plan(state, since + timedelta(minutes=minute), since=since):
+            if luck.random() < 0.2:
+                continue  # it fails this time
+            detail = split.detail
+            found = {s for s, seen in shown.items() if detail["read_from"] <= s < detail["end"] and seen <= now}
+            reads += len(found)
+            known = set().union(*(ids for _, ids in kept))
+            taken += found - known
+            kept.append((split, found - known))
+            done.append(split)
+        state = WINDOWS.advance(state, done)
+        kept = [(split, ids) for split, ids in kept if not WINDOWS.forgets(state, split)]
+
+    assert sorted(taken) == sorted(shown)
+    assert reads < 2.6 * len(shown)
+    assert len(kept) <= 4
