@@ -100,3 +100,16 @@ class Parts:
 
     def advance(self, state: State | None, done: Sequence[Split]) -> State:
         return {"done": [*(state or {}).get("done", ()), *(split.id for split in done)]}
+
+
+@define
+class Overlapping(Parts):
+    """A source whose splits may hold the same record; each has an id, and a split is forgotten after the next one."""
+
+    def read(self, split: Split) -> Iterator[RawBatch]:
+        for raw in Parts.read(self, split):
+            assert isinstance(raw.records, list)
+            yield RawBatch(raw.records, raw.origin, ids=[json.loads(each)["eventID"] for each in raw.records])
+
+    def forgets(self, state: State, split: Split) -> bool:
+        return split.id in state["done"][:-1]

@@ -19,7 +19,7 @@ LAYERS = [
     {""},  # the package itself, which names the public API
     {"pipeline"},
     {"commits"},
-    {"events", "pace", "replaying", "seen"},
+    {"ahead", "events", "pace", "replaying", "seen"},
     {"registry"},
     {"mappers", "sources", "security_lake", "lake", "checkpoints", "rejects"},
     {"mapping"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections import Counter
@@ -17,15 +16,13 @@ from attrs import define
 import ocsflake
 from ocsflake.checkpoints import FileCheckpoints, MemoryCheckpoints
 from ocsflake.errors import ConfigError, NotRegisteredError
-from ocsflake.model import RawBatch, Split
 from ocsflake.report import Counts
-from pipeline_logs import Parts, bad, events, objects, record, rows, save
+from pipeline_logs import Overlapping, Parts, bad, events, objects, record, rows, save
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from ocsflake.model import Source, State
+    from ocsflake.model import Source
     from ocsflake.pipeline import Progress
 
 
@@ -317,24 +314,11 @@ class TestFollow:
         assert events([1, 2, 3]) == rows(lake.root)
 
 
-@define
-class Windows(Parts):
-    """A source whose splits may hold the same record; each has an id, and a split is forgotten after the next one."""
-
-    def read(self, split: Split) -> Iterator[RawBatch]:
-        for raw in Parts.read(self, split):
-            assert isinstance(raw.records, list)
-            yield RawBatch(raw.records, raw.origin, ids=[json.loads(each)["eventID"] for each in raw.records])
-
-    def forgets(self, state: State, split: Split) -> bool:
-        return split.id in state["done"][:-1]
-
-
 class TestOverlaps:
     @pytest.mark.parametrize("commit_bytes", [1, 100])
     def test_duplicates(self, tmp_path: Path, commit_bytes: int) -> None:
         """A record that comes twice is written once, within a commit as across commits, and counted."""
-        source = Windows({"a": [record(1), record(2)], "b": [record(2), record(3)]})
+        source = Overlapping({"a": [record(1), record(2)], "b": [record(2), record(3)]})
 
         report = ocsflake.run(source, ocsflake.Lake(tmp_path), commit_bytes=commit_bytes)
 
@@ -344,7 +328,7 @@ class TestOverlaps:
     def test_forgotten(self, tmp_path: Path) -> None:
         """The checkpoint keeps the ids of a split until the source says that they cannot come again."""
         store = MemoryCheckpoints()
-        source = Windows({"a": [record(1)], "b": [record(2)]})
+        source = Overlapping({"a": [record(1)], "b": [record(2)]})
 
         ocsflake.run(source, ocsflake.Lake(tmp_path), checkpoints=store, commit_bytes=1)
 
@@ -355,7 +339,7 @@ class TestOverlaps:
     def test_all_duplicates(self, tmp_path: Path) -> None:
         """A split of nothing but known records moves the state on and writes nothing."""
         store, lake = MemoryCheckpoints(), ocsflake.Lake(tmp_path)
-        source = Windows({"a": [record(1)]})
+        source = Overlapping({"a": [record(1)]})
         ocsflake.run(source, lake, checkpoints=store)
         source.parts["b"] = [record(1)]
 
@@ -403,7 +387,7 @@ class TestRead:
 
     def test_duplicates(self) -> None:
         """A record that comes twice is read once."""
-        found = ocsflake.read(Windows({"a": [record(1), record(2)], "b": [record(2), record(3)]}))
+        found = ocsflake.read(Overlapping({"a": [record(1), record(2)], "b": [record(2), record(3)]}))
 
         assert Counter({"api_activity": 3}) == Counter({name: table.num_rows for name, table in found.items()})
 

@@ -15,7 +15,7 @@ import ocsflake
 from ocsflake.checkpoints import MemoryCheckpoints
 from ocsflake.errors import CheckpointConflictError, ConfigError, LakeError, RejectedRecordsError, SourceError
 from ocsflake.report import Counts
-from pipeline_logs import Parts, bad, events, objects, record, rows, save
+from pipeline_logs import Overlapping, Parts, bad, events, objects, record, rows, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -324,6 +324,30 @@ class Late:
 
 
 class TestChangedRecords:
+    def test_more_in_a_window(self, tmp_path: Path) -> None:
+        """A commit that is repeated takes the records that it had; what came meanwhile is left for the next window."""
+        store, lake = MemoryCheckpoints(), ocsflake.Lake(tmp_path)
+        source = Overlapping({"a": [record(1), record(2)]})
+        with pytest.raises(LakeError):
+            ocsflake.run(source, Trouble(lake, failing_at("published")), checkpoints=store)
+        source.parts = {"a": [record(1), record(7), record(2)], "b": [record(2), record(7)]}
+
+        report = ocsflake.run(source, lake, checkpoints=store)
+
+        assert report.counts == Counts(records=4, mapped=3, duplicates=1, events=3, written=3)
+        assert events([1, 2, 7]) == rows(tmp_path)
+
+    def test_less_in_a_window(self, tmp_path: Path) -> None:
+        """A commit that can no longer be repeated, since the service forgot a record, is an error that says so."""
+        store, lake = MemoryCheckpoints(), ocsflake.Lake(tmp_path)
+        source = Overlapping({"a": [record(1), record(2)]})
+        with pytest.raises(LakeError):
+            ocsflake.run(source, Trouble(lake, failing_at("published")), checkpoints=store)
+        source.parts = {"a": [record(1), record(3)]}
+
+        with pytest.raises(SourceError, match="there were 2 of them, and now there are 1"):
+            ocsflake.run(source, lake, checkpoints=store)
+
     def test_between_plan_and_read(self, tmp_path: Path) -> None:
         """A file that changes after it was planned is reported, and read by the next run as it then is."""
         logs, lake = tmp_path / "logs", ocsflake.Lake(tmp_path / "lake")

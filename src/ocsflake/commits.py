@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import evolve, frozen
 
+from ocsflake.ahead import read_ahead
 from ocsflake.errors import ConfigError, LakeError, RejectedRecordsError, SourceError
 from ocsflake.model import Acknowledges, Split
 from ocsflake.rejects import RejectsFile
@@ -190,7 +191,7 @@ def _fill(
     reasons: Counter[tuple[str, str]] = Counter()
     unknown: Counter[str] = Counter()
     spans: list[tuple[int, int]] = []
-    raws = (raw for split in splits for raw in seen.new(job.source.read(split), split))
+    raws = (raw for split, records in read_ahead(job.source, splits) for raw in seen.new(records, split))
     for mapped in job.mapper.map_batches(raws, job.lake.ocsf_version, rows=ROWS):
         counts += _counted(mapped)
         unknown.update(mapped.unknown)

@@ -28,6 +28,7 @@ __all__ = [
     "ObjectWritten",
     "Overlaps",
     "RawBatch",
+    "ReadsAhead",
     "Sink",
     "Source",
     "Split",
@@ -197,6 +198,16 @@ class Overlaps(Protocol):
 
     def forgets(self, state: State, split: Split) -> bool:
         """Return whether no split from `state` on can hold a record of `split` again."""
+        ...
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A source that several threads may read, each its split: it waits for a network most of the time."""
+
+    @property
+    def readers(self) -> int:
+        """How many splits may be read at a time."""
         ...
 
 

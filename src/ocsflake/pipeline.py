@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from ocsflake import registry
+from ocsflake.ahead import read_ahead
 from ocsflake.checkpoints import FileCheckpoints, MemoryCheckpoints, S3Checkpoints
 from ocsflake.commits import ROWS, Job, Outcome, new_commits
 from ocsflake.errors import ConfigError
@@ -225,8 +226,8 @@ def _check_sink(job: Job) -> None:
 
 def _raws(source: Source, splits: Sequence[Split]) -> Iterator[RawBatch]:
     seen = Seen({})
-    for split in splits:
-        yield from seen.new(source.read(split), split)
+    for split, records in read_ahead(source, splits):
+        yield from seen.new(records, split)
 
 
 def _sources(given: Source | Iterable[Source]) -> list[Source]:
