@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+
 import pytest
 from wanted_sources import EXTERNAL_ID, wanted_sources
 
 import ocsflake
 from ocsflake import registry
+from ocsflake.cli import main
 from ocsflake.errors import ConfigError, LakeError
 from ocsflake.lake import Lake
 from ocsflake.model import CustomSource
@@ -217,3 +224,40 @@ def test_what_is_no_answer_of_aws_is_not_hidden(service, caller):
         api.enable("eu-west-1")
         with pytest.raises(AttributeError):
             plan(wanted_sources("api_activity"), session=Broken(api.beside().session(), service))
+
+
+def test_the_command_line_runs_into_it(api, moto, bucket, cloudtrail, tmp_path):
+    """``ocsflake run --security-lake`` needs no address; without a place for checkpoints it says so."""
+    environment = {
+        "AWS_ENDPOINT_URL_S3": moto.url,
+        "AWS_ENDPOINT_URL": api.url,
+        "AWS_ACCESS_KEY_ID": moto.access_key,
+        "AWS_SECRET_ACCESS_KEY": moto.secret_key,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+    (tmp_path / "logs").mkdir()
+    shutil.copy(files("aws.cloudtrail")[0], tmp_path / "logs")
+    (tmp_path / "logs" / "bad.json").write_text("no record")
+
+    def call(*more):
+        command = [sys.executable, "-m", "ocsflake", "run", "files", "--log-type", "aws.cloudtrail", "--security-lake"]
+        command += ["--option", f"uri={tmp_path / 'logs'}", "--external-id", EXTERNAL_ID, *more]
+        return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+
+    assert call("--checkpoints", str(tmp_path / "kept.db")).returncode == 2
+    missing = call("--rejects", str(tmp_path / "rejects"))
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert "give them one" in missing.stderr
+    done = call("--rejects", str(tmp_path / "rejects"), "--checkpoints", str(tmp_path / "kept.db"), "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["counts"]["written"] == sum(written["rows"] for written in report["objects"]) > 0
+    assert {written["source"] for written in report["objects"]} == set(CLOUDTRAIL)
+    assert "--security-lake --region us-east-1" in done.stderr
+
+
+def test_the_command_line_takes_one_lake(capsys):
+    assert main(["run", "files", "--log-type", "aws.cloudtrail", "--lake", "a", "--security-lake"]) == 2
+    assert "not allowed with argument --lake" in capsys.readouterr().err

@@ -98,6 +98,14 @@ class TestCustomSources:
         assert planned(cloudtrail).steps == ()
         assert len(api.sources["eu-west-1"]) == len(api.sources["us-east-1"]) == 3
 
+    def test_base_events_are_registered_without_a_class(self, api, planned, applied):
+        """The service takes a source that names no class; it lists none for events of no class."""
+        wanted = wanted_sources(ocsflake.mapper("gcp.gke_audit"))
+        applied(planned(wanted))
+
+        assert api.sources["eu-west-1"]["gcp_gke_audit_0"]["eventClasses"] == []
+        assert planned(wanted).steps == ()
+
     def test_a_conflict_that_does_not_end_is_told(self, api, planned, applied, waits, cloudtrail):
         plan = planned(cloudtrail)
         api.fail("CreateCustomLogSource", "ConflictException", times=8)

@@ -60,12 +60,14 @@ class TestNames:
 
         assert list(names_of(mappers, naming="class")) == ["ocsf_3002", "ocsf_3001", "ocsf_6003", "ocsf_4003"]
 
-    def test_a_class_that_is_not_listed_is_refused_unless_left_out(self):
-        mapper = ocsflake.mapper("gcp.gke_audit")
-
-        with pytest.raises(ConfigError, match=r"gcp\.gke_audit: .*'base_event'.*--without base_event"):
-            names_of([mapper])
-        assert names_of([mapper], without=["base_event"]) == {"gcp_gke_audit_6003": "api_activity"}
+    def test_base_events_need_a_source_without_a_class(self):
+        assert names_of([ocsflake.mapper("gcp.gke_audit")]) == {
+            "gcp_gke_audit_6003": "api_activity",
+            "gcp_gke_audit_0": "base_event",
+        }
+        assert names_of([ocsflake.mapper("gcp.gke_audit")], without=["base_event"]) == {
+            "gcp_gke_audit_6003": "api_activity"
+        }
 
     @pytest.mark.parametrize(
         ("settings", "message"),

@@ -91,6 +91,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", metavar="WHEN", help="only events from then on: 7d, 12h, 2026-11-01T06:00Z")
     parser.add_argument("--until", metavar="WHEN", help="only events before then")
     parser.add_argument("--follow", action="store_true", help="go on waiting for what comes, until SIGINT or SIGTERM")
+    parser.add_argument(
+        "--commit-seconds",
+        metavar="S",
+        type=float,
+        default=0.0,
+        help="with --follow, how long at most events gather before they are written, unless they fill objects before",
+    )
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
@@ -99,11 +106,15 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_lake(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--lake", metavar="ROOT", required=True, help="where to write: a directory, or s3://bucket/prefix"
-    )
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--lake", metavar="ROOT", help="where to write: a directory, or s3://bucket/prefix")
+    where.add_argument("--security-lake", action="store_true", help="write to Amazon Security Lake in the Region")
     parser.add_argument(
         "--region", metavar="R", default="us-east-1", help="AWS Region of the lake (default: us-east-1)"
+    )
+    parser.add_argument("--external-id", metavar="ID", default="", help="what the custom sources were registered with")
+    parser.add_argument(
+        "--naming", choices=["log_type", "class"], default="log_type", help="a source for each log type, or each class"
     )
     parser.add_argument("--ocsf-version", metavar="V", default="1.1.0", help=_VERSION_HELP)
     parser.add_argument("--checkpoints", metavar="FILE", help="what was read is remembered there (default: in LAKE)")

@@ -43,18 +43,21 @@ def main(arguments: argparse.Namespace) -> int:
             since=arguments.since,
             until=arguments.until,
             follow=arguments.follow,
+            commit_seconds=arguments.commit_seconds,
             stop=stop,
             progress=progress,
         )
     if report.counts.rejects:
-        again = shlex.join(["ocsflake", "replay", rejects, "--lake", arguments.lake])
+        where = ["--security-lake", "--region", lake.region] if arguments.security_lake else ["--lake", arguments.lake]
+        again = shlex.join(["ocsflake", "replay", rejects, *where])
         tell(f"rejected records are in {rejects}; to map them again: {again}")
     return show(report, json=arguments.json)
 
 
 def lake_of(arguments: argparse.Namespace) -> Lake:
     """Return the lake that the options describe."""
-    return Lake(arguments.lake, region=arguments.region, ocsf_version=arguments.ocsf_version)
+    settings = {name: getattr(arguments, name) for name in ("region", "ocsf_version", "external_id", "naming")}
+    return Lake.security_lake(**settings) if arguments.security_lake else Lake(arguments.lake, **settings)
 
 
 def _place_for_rejects(lake: Lake) -> str:

@@ -34,6 +34,7 @@ MAX_CUSTOM_SOURCES = 50
 """How many custom sources an account may have (contract rule 8)."""
 
 _NEWEST = (1, 3)
+_BASE = "base_event"
 
 
 @frozen
@@ -65,9 +66,14 @@ def event_classes() -> Mapping[str, EventClass]:
 def aws_event_class(name: str) -> str:
     """Return Security Lake's name of an OCSF class: ``FILE_SYSTEM_ACTIVITY`` for ``file_activity``.
 
+    It has none for ``base_event``, which all classes extend: a source of such events is registered without naming a
+    class, as the service allows (contract rule 5); ``""`` is returned.
+
     Raises:
         ConfigError: If Security Lake does not list the class; says what is near.
     """
+    if name == _BASE:
+        return ""
     known = event_classes()
     if name not in known:
         near = did_you_mean(name.lower(), known) or "; its classes are those of OCSF 1.3.0"
@@ -118,7 +124,8 @@ def names_of(
             classes = [name for name in classes if name in known]
         for name in classes:
             if name not in left_out:
-                found[source_name(stem, _uid(name, item))] = name
+                aws_event_class(name)
+                found[source_name(stem, known[name])] = name
     return found
 
 
@@ -166,13 +173,3 @@ def check_collisions(new: Iterable[str], there: Iterable[str]) -> None:
                 f"the custom sources {other!r} and {name!r} would share a table in Glue, which knows neither case nor"
                 " '-' from '_': rename one"
             )
-
-
-def _uid(name: str, item: Mapper | str) -> int:
-    try:
-        aws_event_class(name)
-    except ConfigError as error:
-        if isinstance(item, str):
-            raise
-        raise ConfigError(f"{item.log_type}: {error}; leave it out (without={name!r}, --without {name})") from None
-    return event_classes()[name].uid

@@ -11,7 +11,6 @@ from ocsflake.security_lake.names import (
     MAX_CUSTOM_SOURCES,
     aws_event_class,
     check_collisions,
-    event_classes,
     ocsf_event_class,
 )
 from ocsflake.security_lake.service import data_lakes, is_missing, registered, subscribers
@@ -146,26 +145,27 @@ def _lake(service: Service, region: str) -> Mapping[str, Any]:
 def _check_class(source: NewSource, there: Registered, region: str) -> None:
     names = [ocsf_event_class(name) for name in there.event_classes]
     if names and source.event_class not in names:
+        asked = aws_event_class(source.event_class) or source.event_class
         raise ConfigError(
             f"the custom source {source.name!r} in {region} is registered with {', '.join(there.event_classes)}, not"
-            f" {aws_event_class(source.event_class)}; Security Lake cannot change it: delete it and its crawler first"
+            f" {asked}; Security Lake cannot change it: delete it and its crawler first"
         )
 
 
 def _register(source: NewSource, region: str, wanted: CustomSources) -> Step:
-    event_class = event_classes()[source.event_class]
+    event_class = aws_event_class(source.event_class)
     return Step(
         region,
         "CreateCustomLogSource",
         {
             "sourceName": source.name,
-            "eventClasses": [event_class.aws_name],
+            **({"eventClasses": [event_class]} if event_class else {}),
             "configuration": {
                 "crawlerConfiguration": {"roleArn": wanted.crawler_role_arn},
                 "providerIdentity": {"principal": wanted.provider, "externalId": wanted.external_id},
             },
         },
-        f"register {source.name} for {event_class.aws_name} ({event_class.name}, {event_class.uid})",
+        f"register {source.name} for {event_class or 'events of no listed class'} ({source.event_class})",
     )
 
 
