@@ -33,10 +33,14 @@ def put(storage, key, content=b"content"):
     return left
 
 
-@pytest.fixture(params=["directory", "moto", "rclone"])
+@pytest.fixture(params=["directory", "moto", "rclone", "obstore"])
 def storage(request, tmp_path):
     if request.param == "directory":
         return DirectoryStorage(tmp_path / "lake")
+    if request.param == "obstore":
+        server = request.getfixturevalue("rclone")
+        uri = f"s3://{server.make_bucket()}/some/prefix"
+        return S3Storage(uri, region="us-east-1", client=server.client(), transport="obstore")
     server = request.getfixturevalue(request.param)
     return S3Storage(f"s3://{server.make_bucket()}/some/prefix", region="us-east-1", client=server.client())
 
@@ -156,6 +160,24 @@ class TestS3:
 
             assert proxy.requests == [f"PUT /{bucket}/ext/a"]
         assert "ChecksumCRC32" in moto.client().head_object(Bucket=bucket, Key="ext/a", ChecksumMode="ENABLED")
+
+    def test_obstore_puts_by_one_request_and_boto3_when_that_fails(self, moto):
+        with FaultProxy(moto.url) as proxy:
+            bucket = moto.make_bucket()
+            client = moto.at(proxy.url).client()
+            storage = S3Storage(f"s3://{bucket}", region="us-east-1", client=client, transport="obstore")
+            put(storage, "ext/a", b"x" * 20_000_000)
+            assert proxy.requests == [f"PUT /{bucket}/ext/a"]
+
+            proxy.fail("unavailable", [1])
+            put(storage, "ext/b", b"y")
+            assert proxy.requests[1:] == [f"PUT /{bucket}/ext/b"] * 2
+            with storage.open("ext/b") as file:
+                assert file.read() == b"y"
+
+    def test_an_unknown_transport_is_refused(self):
+        with pytest.raises(ConfigError, match="transport 'obstor': give"):
+            S3Storage("s3://bucket", region="us-east-1", transport="obstor")
 
     def test_opening_costs_one_request_and_the_tail_is_read_without_another(self, moto):
         with FaultProxy(moto.url) as proxy:

@@ -26,6 +26,18 @@ class TestRclone(SinkSuite):
         return Lake(f"s3://{rclone.make_bucket()}/a prefix/b", client=rclone.client())
 
 
+class TestMotoByObstore(SinkSuite):
+    @pytest.fixture
+    def sink(self, moto):
+        return Lake(f"s3://{moto.make_bucket()}", session=moto.session(), transport="obstore")
+
+
+class TestRcloneByObstore(SinkSuite):
+    @pytest.fixture
+    def sink(self, rclone):
+        return Lake(f"s3://{rclone.make_bucket()}/a prefix/b", client=rclone.client(), transport="obstore")
+
+
 class TestRegistered(SinkSuite):
     """With custom sources as Security Lake registered them."""
 

@@ -97,6 +97,8 @@ class Lake:
         external_id: What the trust policies of the roles ask for, if they do.
         session: A `boto3.Session` for S3 and the roles; if it is not given, one with the settings of the environment.
         client: A boto3 client for S3, which reads, and also puts if there is no role.
+        transport: What puts objects in S3: ``"boto3"``, or ``"obstore"`` of the extra ``fast``, which takes a quarter
+            of the CPU; see `ocsflake.lake.s3.S3Storage`.
         storage: Where the objects are kept; made of the others if it is not given.
     """
 
@@ -110,6 +112,7 @@ class Lake:
     external_id: str = field(default="", kw_only=True, repr=False)
     session: Any = field(default=None, kw_only=True, repr=False)
     client: Any = field(default=None, kw_only=True, repr=False)
+    transport: Literal["boto3", "obstore"] = field(default="boto3", kw_only=True, repr=False)
     _registered: Mapping[str, CustomSource] = field(init=False, repr=False, eq=False)
     storage: Storage = field(kw_only=True, repr=False, eq=False)
 
@@ -132,6 +135,7 @@ class Lake:
             external_id=self.external_id,
             session=self.session,
             client=self.client,
+            transport=self.transport,
         )
 
     @classmethod

@@ -1,20 +1,17 @@
 """The events of new objects, for a consumer: told by a queue of SQS, or found by listing.
 
 A queue gives each message at least once. It is kept for as long as the consumer works, and deleted when the consumer
-confirms; what is not confirmed comes again. Four shapes of messages are read: the one that Security Lake sends its
-subscribers, which looks like an event of EventBridge (contract rule 38), EventBridge's own, S3's ``Records``, and each
-of these wrapped by SNS.
+confirms; what is not confirmed comes again. `ocsflake.notifications` says which messages are understood; Security Lake
+sends its subscribers events of EventBridge's shape (contract rule 38).
 
 Objects of Security Lake's own sources are read as well: gzip and lists of two levels are no different to the consumer.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import unquote_plus
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +20,7 @@ from attrs import field, frozen
 from ocsflake import aws
 from ocsflake.errors import ConfigError, LakeError
 from ocsflake.lake.s3 import S3Storage
+from ocsflake.notifications import new_objects
 from ocsflake.retry import retry
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
 
     from ocsflake.lake.storage import Storage
 
-__all__ = ["Delivery", "from_listing", "from_queue", "new_objects"]
+__all__ = ["Delivery", "from_listing", "from_queue"]
 
 _log = logging.getLogger(__name__)
 
@@ -139,51 +137,19 @@ def _deliveries(storage: S3Storage, queue: _Queue, follow: bool, stop: threading
         except ValueError as error:
             _log.warning("%s: message %s is left, it tells of no objects: %s", queue.url, message["MessageId"], error)
             continue
-        for name, key in told:
-            if name != bucket:
+        for found in told:
+            if found.bucket != bucket:
                 raise LakeError(
-                    f"{queue.url} tells of s3://{name}/{key}, and this lake is {storage.root}: give its queue",
+                    f"{queue.url} tells of s3://{found.bucket}/{found.key}, and this lake is {storage.root}: give its"
+                    " queue",
                     path=queue.url,
                 )
-        keys = [key.removeprefix(prefix) for _, key in told if key.startswith(prefix) and key.endswith(".parquet")]
+        keys = [f.key.removeprefix(prefix) for f in told if f.key.startswith(prefix) and f.key.endswith(".parquet")]
         if not keys:
             queue.delete(message)
             continue
         with _Lease(queue, message) as lease:
             yield Delivery(tuple(dict.fromkeys(keys)), storage, lease.confirm)
-
-
-def new_objects(body: str) -> list[tuple[str, str]]:
-    """Return the bucket and the key of each object that a message says was created.
-
-    Args:
-        body: The body of a message of SQS.
-
-    Raises:
-        ValueError: If it is no such message.
-    """
-    told = json.loads(body)
-    if isinstance(told, dict) and told.get("Type") == "Notification":  # wrapped by SNS
-        told = json.loads(told.get("Message", ""))
-    try:
-        return _created(told)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"it has not the shape of a notification ({error!r})") from error
-
-
-def _created(told: dict[str, Any]) -> list[tuple[str, str]]:
-    if told.get("Event") == "s3:TestEvent":
-        return []
-    if "Records" in told:
-        return [
-            (record["s3"]["bucket"]["name"], unquote_plus(record["s3"]["object"]["key"]))
-            for record in told["Records"]
-            if record["eventName"].startswith("ObjectCreated")
-        ]
-    if told.get("detail-type", "Object Created") != "Object Created":
-        return []
-    detail = told["detail"]
-    return [(detail["bucket"]["name"], detail["object"]["key"])]
 
 
 @frozen
