@@ -11,11 +11,3 @@ pytest_plugins = ["ocsflake.testing.fixtures"]
 settings.register_profile("fixed", deadline=None, derandomize=True)  # the same examples in every run
 settings.register_profile("search", deadline=None)  # pytest --hypothesis-profile=search looks for new ones
 settings.load_profile("fixed")
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--write-goldens",
-        action="store_true",
-        help="write tests/goldens/ from what the mappers make of the samples, instead of comparing; then read the diff",
-    )

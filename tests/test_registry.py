@@ -86,6 +86,73 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
+class TestRegister:
+    def test_in_this_process(self, site: Site) -> None:
+        """What is registered in code is found by its name, and listed."""
+        code = """
+                from types import SimpleNamespace
+                registry.register_mapper(SimpleNamespace(log_type='acme.door', map=print))
+                registry.register_source('acme.api', lambda *, log_type, page=1: (log_type, page))
+                found = [registry.mapper('acme.door').log_type, registry.source('acme.api', log_type='x', page=2)]
+                result = [found, [offer.name for offer in registry.offers() if offer.distribution == 'this process']]
+        """
+        assert site.run(code.strip()) == [["acme.door", ["x", 2]], ["acme.door", "acme.api"]]
+
+    def test_options_are_checked(self, site: Site) -> None:
+        """An option that a registered source does not take is an error with what is near."""
+        code = "registry.register_source('acme.api', lambda *, log_type, page=1: 0); "
+        kind, message = site.run(code + "registry.source('acme.api', log_type='x', pag=2)")
+
+        assert (kind, "did you mean 'page'" in message) == ("ConfigError", True)
+
+    def test_near_names(self, site: Site) -> None:
+        """Near names are looked for among what is registered as well."""
+        code = "registry.register_source('acme.api', lambda *, log_type: 0); registry.source('acme.apy', log_type='x')"
+
+        assert "did you mean 'acme.api'" in site.run(code)[1]
+
+    @pytest.mark.parametrize("name", ["files", "acme.api"])
+    def test_overriding_is_explicit(self, site: Site, name: str) -> None:
+        """A name that is taken is refused unless it is to be overridden."""
+        first = "registry.register_source('acme.api', lambda *, log_type: 1); "
+        again = f"registry.register_source('{name}', lambda *, log_type: 2"
+        kind, message = site.run(f"{first}{again})")
+
+        assert kind == "DuplicateNameError"
+        assert message.startswith(f"the source '{name}' is offered by {'ocsflake ' if name == 'files' else 'this'}")
+        code = f"{first}{again}, override=True); result = registry.source('{name}', log_type='x')"
+        assert site.run(code) == 2
+
+    def test_an_overridden_one_is_listed_once(self, site: Site) -> None:
+        """The list shows what a name leads to."""
+        code = """
+                registry.register_source('files', lambda *, log_type: 2, override=True)
+                result = [offer.distribution for offer in registry.offers() if offer.name == 'files']
+        """
+        assert site.run(code.strip()) == ["this process"]
+
+
+class TestInterface:
+    @pytest.mark.parametrize("value", ["acme_plugin:GOOD", "acme_plugin.inner:GOOD"])
+    def test_another_version(self, site: Site, value: str) -> None:
+        """A plugin that is written for another version of the interface says so, and is not used."""
+        (site.folder / "acme_plugin.py").unlink()
+        (site.folder / "acme_plugin").mkdir()
+        (site.folder / "acme_plugin" / "__init__.py").write_text("__ocsflake_interface__ = 2\n" + PLUGIN)
+        (site.folder / "acme_plugin" / "inner.py").write_text(PLUGIN)
+        site.add("acme-plugin", {"ocsflake.mappers": {"acme.audit": value}})
+        kind, message = site.run("registry.mapper('acme.audit')")
+
+        assert kind == "PluginError"
+        assert "is written for interface 2 of ocsflake, and this one has 1: install versions" in message
+
+    def test_this_version(self, site: Site) -> None:
+        """A plugin that is written for this version is used."""
+        (site.folder / "acme_plugin.py").write_text("__ocsflake_interface__ = 1\n" + PLUGIN)
+
+        assert site.run("result = registry.mapper('acme.audit').log_type") == "acme.audit"
+
+
 class TestMapper:
     def test_by_log_type(self, site: Site) -> None:
         """A mapper is found by its log type, whoever installed it."""

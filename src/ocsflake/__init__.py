@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ocsflake.lake import Lake
     from ocsflake.ocsf import validate
     from ocsflake.pipeline import read, replay, run
-    from ocsflake.registry import mapper, source
+    from ocsflake.registry import mapper, register_mapper, register_source, source
 
     __version__: str
 
@@ -57,6 +57,8 @@ __all__ = [
     "__version__",
     "mapper",
     "read",
+    "register_mapper",
+    "register_source",
     "replay",
     "run",
     "source",
@@ -67,6 +69,8 @@ _HOMES = {
     "Lake": "lake",
     "mapper": "registry",
     "read": "pipeline",
+    "register_mapper": "registry",
+    "register_source": "registry",
     "replay": "pipeline",
     "run": "pipeline",
     "source": "registry",

@@ -6,7 +6,11 @@ A distribution offers them as entry points, ours in the same way as anyone's:
   from ``log_type=`` and options of its own;
 - group ``ocsflake.mappers``: the name of a log type (``aws.cloudtrail``) and a `Mapper`.
 
-Nothing is imported until it is asked for, so a plugin that does not load breaks nothing but itself.
+Nothing is imported until it is asked for, so a plugin that does not load breaks nothing but itself. A package may say
+which version of this interface it is written for, by ``__ocsflake_interface__ = 1`` beside its ``__version__``; one
+that says nothing is taken for this one.
+
+What is not installed, as in a notebook, is registered for the running process: `register_mapper`, `register_source`.
 """
 
 from __future__ import annotations
@@ -36,11 +40,17 @@ if TYPE_CHECKING:
     from ocsflake.mapping import Mapper
     from ocsflake.model import Source
 
-__all__ = ["Offer", "mapper", "offers", "source"]
+__all__ = ["INTERFACE", "Offer", "mapper", "offers", "register_mapper", "register_source", "source"]
+
+INTERFACE = 1
+"""The version of what sources and mappers are called by, and call; a change that breaks them raises it."""
 
 Kind = Literal["mapper", "source"]
 
 _GROUPS: dict[Kind, str] = {"mapper": "ocsflake.mappers", "source": "ocsflake.sources"}
+_HERE = "this process"
+
+_registered: dict[tuple[Kind, str], Any] = {}
 
 
 @frozen
@@ -81,10 +91,12 @@ def source(name: str, /, *, log_type: str, **options: Any) -> Source:
         MissingExtraError: If it needs an optional dependency that is not installed.
         ConfigError: If an option is unknown, missing or wrong.
     """
-    point = _find("source", name)
-    make = _load("source", point)
-    if not callable(make):
-        raise PluginError(f"{_described('source', point)} is no callable")
+    make = _registered.get(("source", name))
+    if make is None:
+        point = _find("source", name)
+        make = _load("source", point)
+        if not callable(make):
+            raise PluginError(f"{_described('source', point)} is no callable")
     _check_options(name, make, {"log_type", *options})
     return cast("Source", make(log_type=log_type, **options))
 
@@ -97,6 +109,8 @@ def mapper(log_type: str) -> Mapper:
         DuplicateNameError: If two distributions offer one.
         PluginError: If it does not load, or is no mapper for `log_type`.
     """
+    if ("mapper", log_type) in _registered:
+        return cast("Mapper", _registered["mapper", log_type])
     point = _find("mapper", log_type)
     found = _load("mapper", point)
     if not callable(getattr(found, "map", None)) or getattr(found, "log_type", None) != log_type:
@@ -104,14 +118,58 @@ def mapper(log_type: str) -> Mapper:
     return cast("Mapper", found)
 
 
+def register_mapper(mapper: Mapper, *, override: bool = False) -> None:
+    """Offer a mapper under its log type, in this process.
+
+    Args:
+        mapper: The mapper.
+        override: Whether it takes the place of one that is installed or registered.
+
+    Raises:
+        DuplicateNameError: If there is one of that log type, and `override` is false.
+    """
+    _register("mapper", mapper.log_type, mapper, override=override)
+
+
+def register_source(name: str, make: Callable[..., Source], *, override: bool = False) -> None:
+    """Offer a source under a name, in this process.
+
+    Args:
+        name: The transport, such as ``acme.api``.
+        make: Makes a `Source` from ``log_type=`` and options of its own; a class, or a function.
+        override: Whether it takes the place of one that is installed or registered.
+
+    Raises:
+        DuplicateNameError: If there is one of that name, and `override` is false.
+    """
+    _register("source", name, make, override=override)
+
+
 def offers() -> list[Offer]:
-    """Return every source and mapper that is installed, loading each to see whether it loads."""
-    return [
+    """Return every source and mapper that is installed or registered, loading each to see whether it loads."""
+    here = [
+        Offer(kind, name, _HERE, "", f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', name)}", "ok")
+        for (kind, name), value in sorted(_registered.items(), key=lambda item: item[0])
+    ]
+    return here + [
         _offer(kind, point, points)
         for kind in _GROUPS
-        for points in _installed(_GROUPS[kind], tuple(sys.path)).values()
+        for name, points in _installed(_GROUPS[kind], tuple(sys.path)).items()
+        if (kind, name) not in _registered
         for point in points
     ]
+
+
+def _register(kind: Kind, name: str, value: Any, *, override: bool) -> None:
+    if not override:
+        installed = _installed(_GROUPS[kind], tuple(sys.path)).get(name, [])
+        others = [_HERE] if (kind, name) in _registered else [" ".join(_distribution(point)) for point in installed]
+        if others:
+            raise DuplicateNameError(
+                f"the {kind} {name!r} is offered by {' and '.join(others)} already: give it another name, or"
+                " override=True to take its place"
+            )
+    _registered[kind, name] = value
 
 
 def _offer(kind: Kind, point: metadata.EntryPoint, rivals: list[metadata.EntryPoint]) -> Offer:
@@ -144,9 +202,10 @@ def _find(kind: Kind, name: str) -> metadata.EntryPoint:
         _installed.cache_clear()  # it may have been installed meanwhile, as one does in a notebook
         points = _installed(_GROUPS[kind], tuple(sys.path))
     if name not in points:
-        there = ", ".join(map(repr, points)) or "none at all"
+        known = [*points, *(here for of, here in _registered if of == kind)]
+        there = ", ".join(map(repr, known)) or "none at all"
         raise NotRegisteredError(
-            f"no {kind} {name!r} is installed{did_you_mean(name, points) or ';'} installed are {there}"
+            f"no {kind} {name!r} is installed{did_you_mean(name, known) or ';'} installed are {there}"
         )
     if len(points[name]) > 1:
         raise DuplicateNameError(_duplicate(kind, points[name]))
@@ -155,12 +214,23 @@ def _find(kind: Kind, name: str) -> metadata.EntryPoint:
 
 def _load(kind: Kind, point: metadata.EntryPoint) -> Any:
     try:
+        _check_interface(kind, point)
         return point.load()
-    except MissingExtraError:
+    except (MissingExtraError, PluginError):
         raise
     except (Exception, SystemExit) as error:  # it is a stranger's code
         message = f"{_described(kind, point)} does not load: {type(error).__name__}: {error}"
         raise PluginError(message) from error
+
+
+def _check_interface(kind: Kind, point: metadata.EntryPoint) -> None:
+    package = importlib.import_module(point.module.partition(".")[0])
+    written_for = getattr(package, "__ocsflake_interface__", INTERFACE)
+    if written_for != INTERFACE:
+        raise PluginError(
+            f"{_described(kind, point)} is written for interface {written_for} of ocsflake, and this one has"
+            f" {INTERFACE}: install versions of both that agree"
+        )
 
 
 def _check_options(name: str, make: Callable[..., Any], given: set[str]) -> None:

@@ -7,13 +7,13 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from event_oracle import problems
 from hypothesis import strategies as st
 from sample_events import events, lines
 
 from ocsflake import mapper, samples
 from ocsflake.mapping import plan
 from ocsflake.model import RawBatch
+from ocsflake.testing.oracle import problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import gcp_shapes as shapes
 import pytest
-from raw_leaves import lost, read_json
 from sample_events import events, lines
 
 from ocsflake import mapper, samples
 from ocsflake.model import RawBatch
+from ocsflake.testing.raw_leaves import lost, read_json
 
 if TYPE_CHECKING:
     from pathlib import Path

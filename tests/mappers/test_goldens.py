@@ -7,45 +7,19 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from event_oracle import VERSIONS, problems
 from sample_events import raw_batches, sample_lines
 
 from ocsflake import mapper, samples
 from ocsflake.errors import ConfigError
+from ocsflake.testing.mappers import check_mapper
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 
 
-@pytest.mark.parametrize("version", ["1.1.0", "1.8.0"])
 @pytest.mark.parametrize("log_type", samples.log_types())
-def test_golden(log_type: str, version: str, request: pytest.FixtureRequest) -> None:
-    """The events of a sample are those that stand in its golden file, byte for byte."""
-    path = GOLDENS / log_type / f"{version}.jsonl"
-    found = b"".join(line + b"\n" for line in sample_lines(log_type, version))
-    if request.config.getoption("--write-goldens"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(found)
-
-    assert found.splitlines() == path.read_bytes().splitlines()
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("log_type", samples.log_types())
-def test_valid_by_the_oracle(log_type: str, version: str) -> None:
-    """Every event of a sample is valid to a validator that shares no code with ocsflake."""
-    wrong = [(line, found) for line in sample_lines(log_type, version) if (found := problems(json.loads(line)))]
-
-    assert wrong == []
-
-
-@pytest.mark.parametrize("log_type", samples.log_types())
-def test_every_sample_balances(log_type: str) -> None:
-    """Nothing of a sample is rejected, nothing is unknown to its mapper, and every record becomes an event."""
-    for path in samples.files(log_type):
-        for mapped in mapper(log_type).map_batches(raw_batches([path])):
-            assert mapped.rejects.to_pylist() == []
-            assert mapped.records == mapped.mapped
-            assert mapped.unknown == {}
+def test_mapper(log_type: str, write_goldens: bool) -> None:
+    """Every mapper keeps what it promises: nothing is lost, all is valid, and the events are the golden ones."""
+    check_mapper(mapper(log_type), samples.files(log_type), golden=GOLDENS / log_type, write=write_goldens)
 
 
 def test_cloudtrail_sample() -> None:

@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sample_events import lines
@@ -152,17 +151,3 @@ def test_how_lines_are_cut_changes_no_event(records: list[bytes], data: st.DataO
     assert outcome(flows.map_batches(parts)) == together
     singles = (RawBatch(record, head=header) for record in records)
     assert outcome(flows.map_batches(singles, rows=1)) == together
-
-
-@pytest.mark.parametrize("log_type", samples.log_types())
-def test_the_same_input_twice_gives_the_same_bytes(log_type: str) -> None:
-    """No clock and no chance: mapping again gives the same columns, to the byte."""
-    for path in samples.files(log_type):
-        data = path.read_bytes()
-        batch = RawBatch(gzip.decompress(data) if path.suffix == ".gz" else data, {"uri": "here"})
-        first, again = (mapper(log_type).map(batch, raw_data=True) for _ in range(2))
-
-        assert [part.events.serialize() for part in first.batches] == [
-            part.events.serialize() for part in again.batches
-        ]
-        assert first.rejects.equals(again.rejects)

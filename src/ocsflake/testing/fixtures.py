@@ -1,4 +1,4 @@
-"""Fixtures of pytest: ``pytest_plugins = ["ocsflake.testing.fixtures"]`` in a ``conftest.py``."""
+"""Fixtures and options of pytest: ``pytest_plugins = ["ocsflake.testing.fixtures"]`` in the root ``conftest.py``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,22 @@ if TYPE_CHECKING:
 
     from ocsflake.testing.servers import AwsServer
 
-__all__ = ["moto", "rclone"]
+__all__ = ["moto", "rclone", "write_goldens"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--write-goldens``."""
+    parser.addoption(
+        "--write-goldens",
+        action="store_true",
+        help="write golden files from what the mappers make of their samples, instead of comparing; then read the diff",
+    )
+
+
+@pytest.fixture
+def write_goldens(request: pytest.FixtureRequest) -> bool:
+    """Whether golden files are to be written, for `ocsflake.testing.mappers.check_mapper`."""
+    return bool(request.config.getoption("--write-goldens"))
 
 
 @pytest.fixture(scope="session")

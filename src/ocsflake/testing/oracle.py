@@ -1,4 +1,7 @@
-"""A judge of events that shares no code with ocsflake: jsonschema-rs over the JSON Schema of ocsf-json-schema."""
+"""A judge of events that shares no code with ocsflake: jsonschema-rs over the JSON Schema of ocsf-json-schema.
+
+It needs ``pip install jsonschema-rs``.
+"""
 
 from __future__ import annotations
 
