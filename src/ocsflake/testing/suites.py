@@ -1,4 +1,4 @@
-"""What every sink and every checkpoint store must do, as tests to inherit.
+"""What every source, every sink and every checkpoint store must do, as tests to inherit.
 
 A plugin's own test module has a subclass that says what to try::
 
@@ -13,8 +13,11 @@ A plugin's own test module has a subclass that says what to try::
 
 from __future__ import annotations
 
+import copy
+import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,14 +25,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from ocsflake.errors import CheckpointConflictError, LakeError
-from ocsflake.model import EventBatch
+from ocsflake.lake import Lake
+from ocsflake.model import EventBatch, Split
+from ocsflake.pipeline import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from ocsflake.model import CheckpointStore, ObjectWritten, Sink
+    from ocsflake.model import CheckpointStore, ObjectWritten, Sink, Source
 
-__all__ = ["CheckpointSuite", "SinkSuite", "event_batch"]
+__all__ = ["CheckpointSuite", "SinkSuite", "SourceSuite", "event_batch"]
 
 _DAY = 86_400_000
 _FIRST = 1_704_067_200_000  # 2024-01-01
@@ -215,6 +221,83 @@ class SinkSuite:
         commit = sink.begin("c1")
         commit.close()
         commit.close()
+
+
+class SourceSuite:
+    """Every source plans what is new, reads it again and again as it was, and remembers what is done.
+
+    A subclass has a fixture ``source``: a new one, whose service holds records for two splits or more, all of which
+    its mapper takes.
+    """
+
+    now = datetime.now(UTC)
+    """When it is planned."""
+
+    def records(self, source: Source, split: Split) -> list[bytes]:
+        """Return the records of a split as bytes, however they are cut into batches."""
+        found: list[bytes] = []
+        for raw in source.read(split):
+            records: Any = raw.records
+            if isinstance(records, pa.RecordBatch):
+                found += [repr(row).encode() for row in records.to_pylist()]
+            else:
+                found += [records] if isinstance(records, bytes) else map(bytes, records)
+        return found
+
+    def test_plan(self, source: Source) -> None:
+        """Splits have ids of their own, and planning again without a state gives the same."""
+        ids = [split.id for split in source.plan(None, self.now)]
+
+        assert len(ids) >= 2
+        assert len(set(ids)) == len(ids)
+        assert [split.id for split in source.plan(None, self.now)] == ids
+
+    def test_reading_again(self, source: Source) -> None:
+        """A split that went through JSON, as through a checkpoint, gives the very same records, read after read."""
+        for split in source.plan(None, self.now):
+            again = Split(split.id, json.loads(json.dumps(dict(split.detail))), split.bytes)
+
+            assert self.records(source, split) == self.records(source, again) == self.records(source, split)
+
+    def test_all_done(self, source: Source) -> None:
+        """What is done is not planned again; the state went through JSON meanwhile."""
+        splits = list(source.plan(None, self.now))
+        state = json.loads(json.dumps(dict(source.advance(None, splits))))
+
+        assert list(source.plan(state, self.now)) == []
+
+    def test_partly_done(self, source: Source) -> None:
+        """What is left is planned again, whichever split was done first."""
+        splits = list(source.plan(None, self.now))
+        for done in splits:
+            state = json.loads(json.dumps(dict(source.advance(None, [done]))))
+            planned = list(source.plan(state, self.now))
+            read = {record for split in planned for record in self.records(source, split)}
+
+            assert done.id not in {split.id for split in planned}
+            assert read.issuperset(
+                record for split in splits if split != done for record in self.records(source, split)
+            )
+
+    def test_states_are_values(self, source: Source) -> None:
+        """Advancing leaves the state before as it was; done in one step or in several, the state is the same."""
+        splits = list(source.plan(None, self.now))
+        before = source.advance(None, splits[:1])
+        kept = copy.deepcopy(dict(before))
+        after = source.advance(before, splits[1:])
+
+        assert before == kept
+        assert after == source.advance(None, splits)
+
+    def test_two_runs(self, source: Source, tmp_path: Path) -> None:
+        """A run writes every record, and a second one writes nothing."""
+        lake = Lake(tmp_path / "lake")
+        first = run(source, lake, rejects=tmp_path / "rejects")
+        second = run(source, lake, rejects=tmp_path / "rejects")
+
+        assert first.counts.written > 0
+        assert (first.counts.rejects, list(first.failures)) == (0, [])
+        assert (second.counts.written, second.counts.rejects, list(second.failures)) == (0, 0, [])
 
 
 class CheckpointSuite:
