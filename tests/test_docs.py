@@ -38,7 +38,7 @@ def logs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md", "docs/plugins.md"])
 def test_python(page: str, logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The Python of a page runs from its first block to its last, and shows something."""
     blocks = code((ROOT / page).read_text(), "python")

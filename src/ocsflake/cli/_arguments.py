@@ -58,6 +58,7 @@ def parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
     _add_replicate(verb("replicate", "Copy what a roll-up lake does not have yet, under the same keys."))
     _add_explain(verb("explain", "Show what fills each attribute; with a file, how often, and what is left over."))
     _add_custom_sources(verb("custom-sources", "Plan or register the custom sources that Security Lake needs."))
+    _add_new_plugin(verb("new-plugin", "Write a distribution with a mapper of one's own, which passes its tests."))
     _add_demo(verb("demo", "Run the main job on the samples that ocsflake brings along."))
     return parser, verbs
 
@@ -190,6 +191,11 @@ def _add_custom_sources(parser: argparse.ArgumentParser) -> None:
         "--without", metavar="CLASS", action="append", default=[], help="OCSF class to leave out; may be given again"
     )
     parser.add_argument("--json", action="store_true", help="the plan, or what was done, as one JSON object")
+
+
+def _add_new_plugin(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="of the distribution, such as acme-vpn; its log type is acme.vpn")
+    parser.add_argument("folder", metavar="DIR", nargs="?", help="where to write it (default: a new folder NAME)")
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
