@@ -54,10 +54,12 @@ def parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
     _add_query(verb("query", "Run a SELECT over a lake, with DuckDB."))
     _add_doctor(verb("doctor", "Look a lake over, whoever wrote it: one finding a line."))
     _add_usage(verb("usage", "Show how much a lake holds, by source, class, account, Region or day."))
+    _add_report(verb("report", "Write a report on a lake: one page of HTML that needs nothing else."))
     _add_compact(verb("compact", "Merge the small objects of closed days into full ones."))
     _add_replicate(verb("replicate", "Copy what a roll-up lake does not have yet, under the same keys."))
     _add_explain(verb("explain", "Show what fills each attribute; with a file, how often, and what is left over."))
     _add_custom_sources(verb("custom-sources", "Plan or register the custom sources that Security Lake needs."))
+    _add_scaffold(verb("scaffold", "Write a first mapper from a sample of a log of JSON records, to stdout."))
     _add_new_plugin(verb("new-plugin", "Write a distribution with a mapper of one's own, which passes its tests."))
     _add_demo(verb("demo", "Run the main job on the samples that ocsflake brings along."))
     return parser, verbs
@@ -150,6 +152,13 @@ def _add_usage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a row instead of a table")
 
 
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    _add_root(parser)
+    parser.add_argument("--output", metavar="FILE", help="write the page there (default: stdout)")
+    parser.add_argument("--since", metavar="WHEN", help="only days from then on: 30d, 2026-11-01")
+    parser.add_argument("--rejects", metavar="DIR", help="the folder that runs were given as --rejects")
+
+
 def _add_compact(parser: argparse.ArgumentParser) -> None:
     _add_root(parser)
     parser.add_argument("--before", metavar="DAY", help="only days before this one, such as 2026-11-01, in UTC")
@@ -191,6 +200,14 @@ def _add_custom_sources(parser: argparse.ArgumentParser) -> None:
         "--without", metavar="CLASS", action="append", default=[], help="OCSF class to leave out; may be given again"
     )
     parser.add_argument("--json", action="store_true", help="the plan, or what was done, as one JSON object")
+
+
+def _add_scaffold(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("log_type", metavar="LOG_TYPE", help="of the new mapper, such as acme.vpn")
+    _add_files(parser, "a sample of the log, as JSON; - is stdin")
+    parser.add_argument(
+        "--class", dest="event_class", metavar="CLASS", required=True, help="OCSF class, such as authentication"
+    )
 
 
 def _add_new_plugin(parser: argparse.ArgumentParser) -> None:
