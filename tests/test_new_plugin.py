@@ -6,14 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from ocsflake.cli import main
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.parametrize(("name", "log_type"), [("acme-vpn", "acme.vpn"), ("umbrella", "umbrella.log")])
@@ -33,6 +31,20 @@ def test_it_passes_its_own_tests(tmp_path: Path, name: str, log_type: str, capsy
     command = [sys.executable, "-m", "ocsflake", "list", "--json"]
     listed = subprocess.run(command, capture_output=True, text=True, env=environment).stdout.splitlines()
     assert [each["state"] for each in map(json.loads, listed) if each["name"] == log_type] == ["ok"]
+
+
+def test_example() -> None:
+    """The example package passes its own tests, installed as a wheel of its own."""
+    folder = Path(__file__).parents[1] / "examples" / "ocsflake-onprem"
+    with TemporaryDirectory() as site:
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, str(folder)]
+        subprocess.run(pip, check=True, capture_output=True)
+        environment = os.environ | {"PYTHONPATH": site, "COVERAGE_PROCESS_START": ""}
+        tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "tests")]
+        done = subprocess.run(tests, capture_output=True, text=True, env=environment, cwd=folder)
+
+    assert done.returncode == 0, done.stdout
+    assert "5 passed" in done.stdout
 
 
 def test_every_word_is_filled_in(tmp_path: Path) -> None:

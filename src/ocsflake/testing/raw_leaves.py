@@ -148,7 +148,7 @@ def _is_part(expression: Expr) -> bool:
 
 def _is_hex(text: str, value: Any) -> bool:
     """Return whether a text is a number in base 16."""
-    return re.fullmatch("[0-9a-f]{2,4}", text) is not None and str(int(text, 16)) == _text(value)
+    return re.fullmatch("[0-9a-f]{2,4}|0x[0-9a-fA-F]{1,16}", text) is not None and str(int(text, 16)) == _text(value)
 
 
 def _is_mac(text: str, value: Any) -> bool:
