@@ -9,11 +9,12 @@ from typing import Any
 import jsonschema_rs
 import pyarrow as pa
 import pytest
-from event_maker import break_event, make_event
+from event_maker import break_event
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from ocsflake.ocsf import EventClass, load, validate
 from ocsflake.ocsf._walk import Walk
+from ocsflake.testing.events import make_event
 
 VERSIONS = ("1.1.0", "1.3.0", "1.5.0", "1.8.0")
 CLASSES = {
