@@ -14,7 +14,7 @@ from attrs import frozen
 
 from ocsflake.errors import ConfigError, LakeError, MissingExtraError
 
-__all__ = ["Failure", "failure", "lake_error", "make_client", "s3_address", "seconds_to_wait"]
+__all__ = ["Failure", "act_as", "failure", "lake_error", "make_client", "new_session", "s3_address", "seconds_to_wait"]
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ROLE_SESSION = "ocsflake"
@@ -37,7 +37,10 @@ _KINDS: dict[str, _Kind] = {
     **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "RequestExpired"), "expired"),
     **dict.fromkeys(("InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken"), "credentials"),
     **dict.fromkeys(("400", "SignatureDoesNotMatch", "UnrecognizedClientException", "AuthFailure"), "credentials"),
-    **dict.fromkeys(("403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "Forbidden"), "denied"),
+    **dict.fromkeys(
+        ("403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "AuthorizationError", "Forbidden"),
+        "denied",
+    ),
     **dict.fromkeys(("404", "NoSuchKey", "NotFound"), "missing"),
     **dict.fromkeys(("301", "AuthorizationHeaderMalformed", "PermanentRedirect"), "elsewhere"),
     "NoSuchBucket": "no bucket",
@@ -47,11 +50,16 @@ _KINDS: dict[str, _Kind] = {
 }
 _ACTIONS = {
     "AssumeRole": "sts:AssumeRole",
+    "ChangeMessageVisibility": "sqs:ChangeMessageVisibility",
+    "ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "DeleteMessage": "sqs:DeleteMessage",
+    "DeleteMessageBatch": "sqs:DeleteMessage",
     "GetObject": "s3:GetObject",
     "HeadBucket": "s3:ListBucket",
     "HeadObject": "s3:GetObject",
     "ListObjectsV2": "s3:ListBucket",
     "PutObject": "s3:PutObject",
+    "ReceiveMessage": "sqs:ReceiveMessage",
 }
 """The permission that a call needs."""
 
@@ -143,6 +151,40 @@ def make_client(
         raise ConfigError(f"no client for {service!r} can be made: {error}") from error
 
 
+def new_session() -> Any:
+    """Return a `boto3.Session` with the settings of the environment.
+
+    Raises:
+        MissingExtraError: If boto3 is not installed.
+        ConfigError: If the environment names a profile that is not there.
+    """
+    boto3, errors = _boto3()
+    try:
+        return boto3.Session()
+    except errors.ProfileNotFound as error:
+        raise ConfigError(f"no session with AWS can be made: {error}") from error
+
+
+def act_as(role_arn: str, session: Any = None, *, external_id: str = "", region: str | None = None) -> Any:
+    """Return a `botocore.session.Session` that acts as a role: for several clients of one role, in any Region.
+
+    The role is assumed here, and again before its credentials expire.
+
+    Args:
+        role_arn: The role, which trusts the session's principal.
+        session: A `boto3.Session`; if it is not given, one with the settings of the environment.
+        external_id: What the role's trust policy asks for, if it does.
+        region: Whose STS is asked; if it is not given, that of the session.
+
+    Raises:
+        MissingExtraError: If boto3 is not installed.
+        ConfigError: If no credentials are found for the role.
+        botocore.exceptions.ClientError: If the role cannot be assumed.
+    """
+    boto3, _ = _boto3()
+    return _acting(session or boto3.Session(), role_arn, external_id, region)
+
+
 def _acting(session: Any, role_arn: str, external_id: str, region: str | None) -> Any:
     """Return a botocore session with all settings of `session` that acts as a role."""
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
@@ -168,6 +210,8 @@ def failure(error: Exception) -> Failure | None:
     if isinstance(error, errors.ClientError):
         return _answered(error)
     name = type(error).__name__
+    if name == "ResponseParserError":  # an answer that broke off, which its message quotes: credentials as well
+        return Failure("unavailable", name, message="the answer broke off")
     if isinstance(error, errors.NoCredentialsError | errors.PartialCredentialsError):
         return Failure("no credentials", name, message=str(error))
     on_the_way = (errors.ConnectionError, errors.HTTPClientError, errors.IncompleteReadError)

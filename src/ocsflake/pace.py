@@ -68,7 +68,8 @@ class Pace:
         What can wait is planned again the next time, so that it is up to date. A queue would not give it again before
         long: its splits are held.
         """
-        planned = chain(self._held, source.plan(state, self._now()))
+        held = {split.id for split in self._held}  # a queue may give again what it waits to be told of
+        planned = chain(self._held, (split for split in source.plan(state, self._now()) if split.id not in held))
         self._held = []
         for splits, full in _cut(planned, self._bytes):
             if full or not self._follow or self._left(self._seconds) <= 0:

@@ -10,78 +10,19 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from attrs import evolve
 from lake_events import api_activity, events
 from old_parquet import two_levels
 
 from ocsflake.errors import ConfigError, LakeError
 from ocsflake.lake import Lake
 from ocsflake.lake.storage import DirectoryStorage
-from ocsflake.lake.subscribe import from_listing, from_queue, new_objects
+from ocsflake.lake.subscribe import from_listing, from_queue
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-KEY = "ext/a_6003/region=us-east-1/accountId=123456789012/eventDay=20240101/x+y z.parquet"
-SECURITY_LAKE = {
-    "source": "aws.s3",
-    "time": "2024-01-01T00:00:00Z",
-    "account": "123456789012",
-    "region": "us-east-1",
-    "resources": ["arn:aws:s3:::bucket"],
-    "detail": {
-        "bucket": {"name": "bucket"},
-        "object": {"key": KEY, "size": 1, "etag": "x"},
-        "request-id": "x",
-        "requester": "securitylake.amazonaws.com",
-    },
-}
-RECORDS = {
-    "Records": [
-        {
-            "eventName": "ObjectCreated:Put",
-            "s3": {"bucket": {"name": "bucket"}, "object": {"key": KEY.replace("+", "%2B").replace(" ", "+")}},
-        },
-        {"eventName": "ObjectRemoved:Delete", "s3": {"bucket": {"name": "bucket"}, "object": {"key": "gone"}}},
-    ]
-}
 TEST_EVENT = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "bucket"}
-
-
-class TestMessages:
-    @pytest.mark.parametrize(
-        "message",
-        [SECURITY_LAKE, SECURITY_LAKE | {"detail-type": "Object Created"}, RECORDS],
-        ids=["security lake", "eventbridge", "records"],
-    )
-    @pytest.mark.parametrize("wrapped", [False, True], ids=["plain", "by sns"])
-    def test_the_object(self, message: dict[str, Any], wrapped: bool) -> None:
-        body = json.dumps(message)
-        if wrapped:
-            body = json.dumps({"Type": "Notification", "Message": body})
-
-        assert new_objects(body) == [("bucket", KEY)]
-
-    @pytest.mark.parametrize("message", [TEST_EVENT, SECURITY_LAKE | {"detail-type": "Object Deleted"}])
-    def test_no_object(self, message: dict[str, Any]) -> None:
-        assert new_objects(json.dumps(message)) == []
-
-    @pytest.mark.parametrize(
-        "body",
-        [
-            "",
-            "no",
-            "[]",
-            "1",
-            "{}",
-            '{"Records": 1}',
-            '{"Records": [{}]}',
-            '{"detail": {"bucket": 1}}',
-            '{"Type": "Notification"}',
-        ],
-    )
-    def test_what_is_none(self, body: str) -> None:
-        with pytest.raises(ValueError, match=r"."):
-            new_objects(body)
 
 
 class Queue:
@@ -91,7 +32,7 @@ class Queue:
         self.bucket = server.make_bucket()
         self.sqs = server.client("sqs")
         self.url = self.sqs.create_queue(QueueName=f"q-{self.bucket}")["QueueUrl"]
-        self.lake = Lake(f"s3://{self.bucket}/lake", client=server.client())
+        self.lake = Lake(f"s3://{self.bucket}/lake", region=server.region, client=server.client())
 
     def fill(self, commit_id: str = "c", count: int = 5) -> str:
         with self.lake.begin(commit_id) as commit:
@@ -206,6 +147,17 @@ class TestQueue:
 
         with pytest.raises(LakeError, match="there is no such object"):
             list(delivery.events())
+
+    def test_a_queue_in_another_region_than_the_lake_says(self, moto: Any) -> None:
+        """Its URL names the Region, which requests are signed for."""
+        queue = Queue(evolve(moto, region="eu-west-1"))
+        key = queue.fill()
+        queue.tell(key)
+        url = f"https://sqs.eu-west-1.amazonaws.com/{'/'.join(queue.url.split('/')[-2:])}"
+
+        lake = Lake(f"s3://{queue.bucket}/lake", region="us-east-1", session=moto.session())
+
+        assert [delivery.keys for delivery in from_queue(lake.storage, url, wait=0)] == [(key,)]
 
     def test_a_queue_that_is_not_there(self, queue: Queue) -> None:
         with pytest.raises(LakeError, match="ReceiveMessage"):

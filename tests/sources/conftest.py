@@ -8,8 +8,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ocsflake.testing.aws_apis import AwsApisServer
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def one_aws_apis_server() -> Iterator[AwsApisServer]:
+    with AwsApisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def aws_apis(one_aws_apis_server: AwsApisServer) -> AwsApisServer:
+    """The stand-in for AWS's APIs, with nothing in it."""
+    one_aws_apis_server.reset()
+    return one_aws_apis_server
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocsflake.sources import objects
 from ocsflake.sources.objects import Listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ocsflake.model import Split, State
 
@@ -116,3 +116,58 @@ class TestDays:
 
         assert names(plan(state, "a", "b", "c", now=NOW + timedelta(days=400))) == ["/c#1"]
         assert state["closed"] == {}
+
+
+class TestGaps:
+    CLOSED: Mapping[str, Any] = {"closed": {PREFIX: [["2026-03-01", "2026-03-02"], ["2026-03-05", "2026-03-05"]]}}
+
+    def test_all(self) -> None:
+        """What was never listed is listed as a whole, or as much of it as is wanted."""
+        assert objects.gaps(None, PREFIX) == [("", "")]
+        assert objects.gaps(None, PREFIX, "2026-03-01", "2026-03-02") == [("2026-03-01", "2026-03-02")]
+
+    def test_between_closed_days(self) -> None:
+        """The gaps are before, between and after what is closed."""
+        gaps = [("", "2026-02-28"), ("2026-03-03", "2026-03-04"), ("2026-03-06", "")]
+
+        assert objects.gaps(self.CLOSED, PREFIX) == gaps
+        assert objects.first_day(self.CLOSED, PREFIX) == ""
+
+    def test_bounds(self) -> None:
+        """Bounds cut the gaps, and may leave none."""
+        assert objects.gaps(self.CLOSED, PREFIX, "2026-03-02", "2026-03-03") == [("2026-03-03", "2026-03-03")]
+        assert objects.gaps(self.CLOSED, PREFIX, "2026-03-04") == [("2026-03-04", "2026-03-04"), ("2026-03-06", "")]
+        assert objects.gaps(self.CLOSED, PREFIX, "2026-03-01", "2026-03-02") == []
+
+    def test_further_back(self) -> None:
+        """Days before those that were listed first are not passed over."""
+        first = list(objects.new(None, NOW, PREFIX, listed("03-02/a", "03-04/b"), first="2026-03-02"))
+        state = objects.advance(None, first)
+
+        assert objects.gaps(state, PREFIX) == [("", "2026-03-01"), ("2026-03-03", "")]
+        earlier = list(objects.new(state, NOW, PREFIX, listed("02-20/x", "03-02/a"), first=""))
+        assert names(earlier) == ["02-20/x#1"]
+        assert objects.gaps(objects.advance(state, earlier), PREFIX) == [
+            ("2026-02-21", "2026-03-01"),
+            ("2026-03-03", ""),
+        ]
+
+
+class TestMemory:
+    def test_read_before(self) -> None:
+        """What was read is known under whatever day it was remembered."""
+        state = objects.advance(None, plan(None, *(f"03-0{day}/{name}" for day in (4, 5) for name in range(50))))
+        was_read = objects.read_before(state, PREFIX)
+
+        for found in listed("03-04/0", "03-05/49"):
+            assert was_read(found.uri, "1")
+            assert not was_read(found.uri, "2")
+        assert not objects.read_before(None, PREFIX)(PREFIX, "1")
+        assert not objects.read_before(state, "other")(PREFIX, "1")
+
+    def test_forget(self) -> None:
+        """What is old enough is forgotten."""
+        state = objects.advance(None, plan(None, "03-04/a", "03-05/b"))
+
+        assert list(objects.forget(state, PREFIX, "2026-03-05")["seen"][PREFIX]) == ["2026-03-05"]
+        assert objects.forget(state, PREFIX, "2026-03-06")["seen"] == {}

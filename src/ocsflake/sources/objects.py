@@ -2,13 +2,15 @@
 
 A listing says what is there, not what came last, and objects come late: so what was read is remembered as a set, for
 each prefix and day, and the youngest days are listed again each time. A day is closed, and is listed no more, when it
-is `LATE` days old, all before it is closed, and everything that a listing found in it was read; an object that could
-not be read keeps its day open. Objects whose key names no day are remembered for good.
+is `LATE` days old and everything that a listing found in it was read; an object that could not be read keeps its day
+open. Closed days are kept as spans, so that a run that goes further back than those before it lists what they left
+out. Objects whose key names no day are remembered for good.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from bisect import bisect_left
 from datetime import date, timedelta
 from hashlib import blake2b
 from itertools import groupby
@@ -19,12 +21,12 @@ from attrs import field, frozen
 from ocsflake.model import Split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from ocsflake.model import State
 
-__all__ = ["LATE", "Listed", "advance", "first_day", "is_end_of_day", "new"]
+__all__ = ["LATE", "Listed", "advance", "first_day", "forget", "gaps", "is_end_of_day", "new", "read_before"]
 
 LATE = 2
 """Days after which no more objects of a day are waited for."""
@@ -53,11 +55,32 @@ class Listed:
 
 def first_day(state: State | None, prefix: str) -> str:
     """Return the first day of a prefix that is still to be listed, ``""`` for all."""
-    closed = (state or {}).get("closed", {}).get(prefix, "")
-    return str(date.fromisoformat(closed) + timedelta(days=1)) if closed else ""
+    return gaps(state, prefix)[0][0]
 
 
-def new(state: State | None, now: datetime, prefix: str, listed: Iterable[Listed]) -> Iterator[Split]:
+def gaps(state: State | None, prefix: str, first: str = "", last: str = "") -> list[tuple[str, str]]:
+    """Return the spans of days of a prefix that are still to be listed, oldest first; of each its first and last day.
+
+    Args:
+        state: What `advance` returned last.
+        prefix: The prefix.
+        first: The first day that is wanted; ``""`` is no bound, in the answer as well.
+        last: The last one; the same.
+    """
+    found = []
+    for start, end in _closed(state, prefix):
+        if first < start:
+            found.append((first, _before(start)))
+        first = max(first, _after(end))
+    found.append((first, last))
+    if last:
+        found = [(start, min(end or last, last)) for start, end in found if start <= last]
+    return found
+
+
+def new(
+    state: State | None, now: datetime, prefix: str, listed: Iterable[Listed], *, first: str | None = None
+) -> Iterator[Split]:
     """Yield the objects that were not read yet, and the ends of days that can be closed once they are read.
 
     The detail of a split has ``uri``, ``version``, ``prefix`` and ``day``, and what the object's own detail has. The
@@ -68,11 +91,15 @@ def new(state: State | None, now: datetime, prefix: str, listed: Iterable[Listed
         now: What time it is.
         prefix: The prefix that was listed; the state of each is its own.
         listed: Its objects, ordered by day; only one day's marks are in memory at a time.
+        first: The first day that was listed, ``""`` for all; `first_day` if it is not given.
     """
+    first = first_day(state, prefix) if first is None else first
     days = (state or {}).get("seen", {}).get(prefix, {})
+    closed = _closed(state, prefix)
     oldest_open = str((now - timedelta(days=LATE)).date())
-    after = ""
     for day, group in groupby(listed, key=lambda found: found.day):
+        if _is_within(day, closed):
+            continue
         seen = _unpacked(days.get(day, ""))
         for found in group:
             mark = _mark(found.uri, found.version)
@@ -82,9 +109,9 @@ def new(state: State | None, now: datetime, prefix: str, listed: Iterable[Listed
             named = {"uri": found.uri, "version": found.version, "prefix": prefix, "day": day}
             yield Split(f"{found.uri}#{found.version}", {**found.detail, **named}, found.size)
         if day and day < oldest_open:
-            end = {"prefix": prefix, "ends": day, "after": after, "due": len(seen)}
+            end = {"prefix": prefix, "ends": day, "from": first, "due": len(seen)}
             yield Split(f"{prefix}#{day}:{len(seen)}", end, 0)
-            after = day
+            first = _after(day)
 
 
 def is_end_of_day(split: Split) -> bool:
@@ -106,11 +133,56 @@ def advance(state: State | None, done: Sequence[Split]) -> State:
         days[day] = _packed(_unpacked(days.get(day, "")) | marks)
     for split in filter(is_end_of_day, done):
         prefix, day = split.detail["prefix"], split.detail["ends"]
-        days, last = seen.get(prefix, {}), closed.get(prefix, "")
-        if last >= split.detail["after"] and len(_unpacked(days.get(day, ""))) >= split.detail["due"]:
-            closed[prefix] = max(day, last)
-            seen[prefix] = {name: packed for name, packed in days.items() if not name or name > day}
+        days = seen.get(prefix, {})
+        if len(_unpacked(days.get(day, ""))) >= split.detail["due"]:
+            closed[prefix] = _merged([*closed.get(prefix, ()), (split.detail["from"], day)])
+            seen[prefix] = {name: packed for name, packed in days.items() if not _is_within(name, closed[prefix])}
     return {"closed": closed, "seen": {prefix: days for prefix, days in seen.items() if days}}
+
+
+def read_before(state: State | None, prefix: str) -> Callable[[str, str], bool]:
+    """Return what tells whether an object of this URI and version was read, under whatever day."""
+    packed = [b64decode(marks) for marks in (state or {}).get("seen", {}).get(prefix, {}).values()]
+
+    def was_read(uri: str, version: str) -> bool:
+        mark = _mark(uri, version)
+        return any(_is_packed(mark, data) for data in packed)
+
+    return was_read
+
+
+def forget(state: State, prefix: str, before: str) -> State:
+    """Return the state without what was remembered under the days before one."""
+    seen = dict(state["seen"])
+    seen[prefix] = {day: marks for day, marks in seen.get(prefix, {}).items() if day >= before}
+    return {**state, "seen": {name: days for name, days in seen.items() if days}}
+
+
+def _closed(state: State | None, prefix: str) -> Sequence[Sequence[str]]:
+    found: Sequence[Sequence[str]] = (state or {}).get("closed", {}).get(prefix, ())
+    return found
+
+
+def _is_within(day: str, spans: Iterable[Sequence[str]]) -> bool:
+    return day != "" and any(start <= day <= end for start, end in spans)
+
+
+def _merged(spans: Iterable[Sequence[str]]) -> list[list[str]]:
+    found: list[list[str]] = []
+    for start, end in sorted(map(tuple, spans)):
+        if found and start <= _after(found[-1][1]):
+            found[-1][1] = max(found[-1][1], end)
+        else:
+            found.append([start, end])
+    return found
+
+
+def _after(day: str) -> str:
+    return str(date.fromisoformat(day) + timedelta(days=1))
+
+
+def _before(day: str) -> str:
+    return str(date.fromisoformat(day) - timedelta(days=1))
 
 
 def _mark(uri: str, version: str) -> bytes:
@@ -124,3 +196,9 @@ def _packed(marks: set[bytes]) -> str:
 def _unpacked(packed: str) -> set[bytes]:
     data = b64decode(packed)
     return {data[start : start + _SIZE] for start in range(0, len(data), _SIZE)}
+
+
+def _is_packed(mark: bytes, data: bytes) -> bool:
+    """Return whether a mark is among some that are in order; a set of them would take eight times the memory."""
+    place = bisect_left(range(len(data) // _SIZE), mark, key=lambda n: data[n * _SIZE : (n + 1) * _SIZE])
+    return data[place * _SIZE : (place + 1) * _SIZE] == mark

@@ -12,17 +12,18 @@ from urllib.parse import unquote, urlsplit
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from email.message import Message
 
 __all__ = ["Fault", "FaultProxy"]
 
-Fault = Literal["cut", "denied", "expired", "ignored", "lost", "reset", "silent", "throttled", "unavailable"]
+Fault = Literal["cut", "denied", "expired", "ignored", "limited", "lost", "reset", "silent", "throttled", "unavailable"]
 """How a request fails. `FaultProxy` says what each one is."""
 
 _ANSWERS: dict[str, tuple[int, str]] = {
     "denied": (403, "AccessDenied"),
     "expired": (400, "ExpiredToken"),
+    "limited": (429, "TooManyRequests"),
     "throttled": (503, "SlowDown"),
     "unavailable": (503, "ServiceUnavailable"),
 }
@@ -32,21 +33,23 @@ _HOP_BY_HOP = frozenset({"connection", "expect", "keep-alive", "transfer-encodin
 class FaultProxy:
     """An HTTP server on a free loopback port that passes requests on to another, or fails them; a context manager.
 
-    These faults answer in place of the server: ``unavailable`` (503), ``throttled`` (503 ``SlowDown``), ``expired``
-    (400 ``ExpiredToken``) and ``denied`` (403); ``reset`` closes the connection, and ``ignored`` never answers. With
-    these the server does what was asked, and the client does not learn of it: ``lost`` closes the connection, ``cut``
-    does so in the middle of the answer, and ``silent`` never gives one.
+    These faults answer in place of the server: ``unavailable`` (503), ``throttled`` (503 ``SlowDown``), ``limited``
+    (429), ``expired`` (400 ``ExpiredToken``) and ``denied`` (403); ``reset`` closes the connection, and ``ignored``
+    never answers. With these the server does what was asked, and the client does not learn of it: ``lost`` closes the
+    connection, ``cut`` does so in the middle of the answer, and ``silent`` never gives one.
 
     Args:
         upstream: Where requests are passed on to, such as ``http://127.0.0.1:9000``.
+        without: Headers that are not passed on, in lower case: what a server does that does not know them.
 
     Attributes:
         url: Where it listens.
         requests: What was asked so far, such as ``PUT /bucket/key``, in order.
     """
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, *, without: Collection[str] = ()) -> None:
         self.requests: list[str] = []
+        self._without = _HOP_BY_HOP.union(without)
         self._upstream = urlsplit(upstream).netloc
         self._faults: dict[int, Fault] = {}
         self._lock = threading.Lock()
@@ -89,7 +92,7 @@ class FaultProxy:
         try:
             connection.putrequest(request.method, request.path, skip_host=True, skip_accept_encoding=True)
             for name, value in request.headers.items():
-                if name.lower() not in _HOP_BY_HOP:
+                if name.lower() not in self._without:
                     connection.putheader(name, value)
             connection.endheaders(request.body)
             answer = connection.getresponse()
