@@ -25,7 +25,7 @@ from attrs import evolve, frozen
 
 from ocsflake.ahead import read_ahead
 from ocsflake.errors import ConfigError, LakeError, RejectedRecordsError, SourceError
-from ocsflake.model import Acknowledges, Split
+from ocsflake.model import Acknowledges, Mutable, Split
 from ocsflake.rejects import RejectsFile
 from ocsflake.report import Counts, Failure, SourceReport
 from ocsflake.seen import Seen
@@ -250,7 +250,8 @@ def _check_same(source: Source, then: Mapping[str, Any], now: Mapping[str, Any])
             f"{source.name}: an earlier run was interrupted while it published, and this one writes elsewhere: "
             f"{words}. Run once more with the old settings to finish it"
         )
-    if now["records"] != then["records"]:
+    changes = isinstance(source, Mutable) and source.mutable
+    if now["records"] > then["records"] or (now["records"] < then["records"] and not changes):
         raise _unrepeatable(source, f"there were {then['records']:,} of them, and now there are {now['records']:,}")
 
 

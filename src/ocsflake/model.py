@@ -25,6 +25,7 @@ __all__ = [
     "CustomSource",
     "EventBatch",
     "Mapped",
+    "Mutable",
     "ObjectWritten",
     "Overlaps",
     "RawBatch",
@@ -198,6 +199,19 @@ class Overlaps(Protocol):
 
     def forgets(self, state: State, split: Split) -> bool:
         """Return whether no split from `state` on can hold a record of `split` again."""
+        ...
+
+
+@runtime_checkable
+class Mutable(Protocol):
+    """A source whose service may change records in place, and tells their last state alone; its records have ids.
+
+    A commit that is repeated after a crash then lacks what changed meanwhile: its new state comes with a later split.
+    """
+
+    @property
+    def mutable(self) -> bool:
+        """Whether its records change."""
         ...
 
 

@@ -174,7 +174,7 @@ def _labels(text: str) -> list[str]:
 def _label(tag: object) -> str:
     if isinstance(tag, dict):
         for key, value in _TAG_KEYS:
-            if set(tag) <= {key, value} and key in tag:
+            if set(tag) <= {key, value, "tag"} and key in tag:  # some say both once more, as ``tag``
                 return f"{tag[key]}={_word(tag.get(value, ''))}"
     return _word(tag)
 
