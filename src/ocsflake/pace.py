@@ -21,6 +21,8 @@ COMMIT_BYTES = 64 << 20
 _COMMIT_BYTES_APART = 1 << 30
 """The same where commits must be minutes apart, so that a backlog does not take days."""
 _COMMIT_SPLITS = 10_000
+_UNKNOWN_BYTES = 1 << 20
+"""What a split counts for whose size nobody knows before it is read: a window of an API."""
 
 
 def now_in_utc() -> datetime:
@@ -102,7 +104,7 @@ def _cut(splits: Iterable[Split], commit_bytes: int) -> Iterator[tuple[list[Spli
     size = 0
     for split in splits:
         group.append(split)
-        size += split.bytes or 0
+        size += _UNKNOWN_BYTES if split.bytes is None else split.bytes
         if size >= commit_bytes or len(group) >= _COMMIT_SPLITS:
             yield group, True
             group, size = [], 0
