@@ -70,10 +70,15 @@ class Seen:
     def after(self, source: Source, state: State, splits: Sequence[Split]) -> list[list[Any]]:
         """Return what the checkpoint keeps once `splits` are durable."""
         entries = [*self._stored]
-        entries += [[s.id, dict(s.detail), _packed(self._new[s.id])] for s in splits if self._new.get(s.id)]
+        entries += [[s.id, _place(s), _packed(self._new[s.id])] for s in splits if self._new.get(s.id)]
         if not isinstance(source, Overlaps):
             return entries
         return [entry for entry in entries if not source.forgets(state, Split(entry[0], entry[1]))]
+
+
+def _place(split: Split) -> dict[str, Any]:
+    """Return the detail of a split without the records that a queue gave, which it is only read from."""
+    return {name: value for name, value in split.detail.items() if name != "messages"}
 
 
 def _only(raw: RawBatch, places: Sequence[int]) -> RawBatch:
