@@ -64,7 +64,7 @@ class TestBrokenSplits:
         assert events(range(10)) == rows(lake.root)
 
     def test_many(self, tmp_path: Path) -> None:
-        """Many broken splits cost one more reading of the others, not one each."""
+        """Many broken splits cost two more readings of the others, not one each."""
         broken = {f"b{n}": SourceError("no", source="parts", split=f"b{n}") for n in range(50)}
         source = Parts({"a": [record(1)], **broken, "c": [record(2)]})
 
@@ -72,7 +72,15 @@ class TestBrokenSplits:
 
         assert [failure.split for failure in report.failures] == list(broken)
         assert events([1, 2]) == rows(tmp_path)
-        assert max(Counter(source.reads).values()) <= 2
+        assert max(Counter(source.reads).values()) <= 3
+
+    def test_one(self, tmp_path: Path) -> None:
+        """One broken split costs no reading of those after it."""
+        source = Parts({"a": SourceError("no", source="parts", split="a"), "b": [record(1)], "c": [record(2)]})
+
+        ocsflake.run(source, ocsflake.Lake(tmp_path))
+
+        assert Counter(source.reads) == Counter("abc")
 
     def test_all(self, tmp_path: Path) -> None:
         """Where no split can be read there is no commit, and no state."""

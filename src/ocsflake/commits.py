@@ -106,7 +106,8 @@ def _commit(
                 raise
             failures.append(Failure(error.split, str(error)))
             place = ids.index(error.split)
-            splits = [*splits[:place], *_readable(job.source, splits[place + 1 :], failures)]
+            rest = splits[place + 1 :]
+            splits = [*splits[:place], *(rest if len(failures) == 1 else _readable(job.source, rest, failures))]
         else:
             if isinstance(job.source, Acknowledges):
                 job.source.acknowledge(splits)
@@ -116,7 +117,7 @@ def _commit(
 
 
 def _readable(source: Source, splits: Sequence[Split], failures: list[Failure]) -> Iterator[Split]:
-    """Yield the splits that can be read, so that many broken ones cost one more reading, and not one each."""
+    """Yield the splits that can be read: once a second one is broken there may be many, at one more reading for all."""
     for split in splits:
         try:
             for _ in source.read(split):
