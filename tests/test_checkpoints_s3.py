@@ -117,6 +117,16 @@ class TestStoresThatIgnoreConditions:
             listed = rclone.client().list_objects_v2(Bucket=bucket)["Contents"]
             assert [item["Key"] for item in listed] == ["probe.json"]
 
+    @pytest.mark.parametrize("condition", ["if-match", "if-none-match"])
+    def test_one_condition_is_not_enough(self, moto: AwsServer, condition: str) -> None:
+        """A store that keeps one kind of condition and ignores the other would still take a stale write."""
+        bucket = moto.make_bucket()
+        with FaultProxy(moto.url, without=[condition]) as proxy:
+            store = S3Checkpoints(f"s3://{bucket}", client=moto.at(proxy.url).client())
+
+            with pytest.raises(ConfigError, match="ignores the condition of a write"):
+                store.save("a", {}, None)
+
 
 class TestFaults:
     @pytest.fixture

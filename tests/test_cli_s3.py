@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cli_help import COMMAND, process
@@ -50,6 +52,32 @@ def test_run_and_query(moto: AwsServer, logs: Path, tmp_path: Path, command: lis
     assert json.loads(first.out)["counts"]["written"] == 10
     assert json.loads(second.out)["counts"]["written"] == 0
     assert (found.code, found.out, found.err) == (0, '{"n":8}\n', "")
+
+
+def test_subscribe(moto: AwsServer, tmp_path: Path, command: list[str]) -> None:
+    """The events of new objects, Security Lake's own sources among them; what cannot be read is told of again."""
+    bucket, sqs = moto.make_bucket(), moto.client("sqs")
+    queue = sqs.create_queue(QueueName=bucket)["QueueUrl"]
+    row = {"class_uid": 3005, "unmapped": {"a": "b"}, "resources": [{"uid": "arn", "type": None}], "message": None}
+    kinds = [("class_uid", pa.int32()), ("unmapped", pa.map_(pa.string(), pa.string()))]
+    kinds += [
+        ("resources", pa.list_(pa.struct([("uid", pa.string()), ("type", pa.string())]))),
+        ("message", pa.string()),
+    ]
+    pq.write_table(pa.Table.from_pylist([row] * 3, pa.schema(kinds)), tmp_path / "x", compression="gzip")
+    native = "aws/CLOUD_TRAIL_MGMT/1.0/region=us-east-1/accountId=123456789012/eventDay=20240101"
+    moto.client().put_object(Bucket=bucket, Key=f"{native}/x.gz.parquet", Body=(tmp_path / "x").read_bytes())
+    for name in ("x", "gone"):
+        detail = {"bucket": {"name": bucket}, "object": {"key": f"{native}/{name}.gz.parquet"}}
+        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"source": "aws.s3", "detail": detail}))
+
+    done = process("subscribe", f"s3://{bucket}", queue, command=command)
+
+    assert done.objects == [{"class_uid": 3005, "unmapped": {"a": "b"}, "resources": [{"uid": "arn"}]}] * 3
+    assert (done.code, done.last) == (1, "objects=1 events=3 failed=1")
+    assert f"{native}/gone.gz.parquet: there is no such object" in done.err
+    kept = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessagesNotVisible"])
+    assert kept["Attributes"]["ApproximateNumberOfMessagesNotVisible"] == "1"
 
 
 def test_rejects_need_a_folder(logs: Path) -> None:

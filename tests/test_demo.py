@@ -78,9 +78,18 @@ def test_nothing_doubles(done: Done) -> None:
     assert before == after
 
 
+def test_a_report_page(done: Done, folder: Path) -> None:
+    """The page is where the demo says, and has all events."""
+    told = list(parts(done.out))[5]
+    events = re.findall(r"([\d,]+) of [\d,]+ events are valid", done.out)[0]
+
+    assert f"The page is {folder}/.ocsflake/report.html" in told
+    assert f">{events}</dd>" in (folder / ".ocsflake" / "report.html").read_text()
+
+
 def test_what_to_try_next(capsys: pytest.CaptureFixture[str], done: Done) -> None:
     """The commands that it ends with work."""
-    commands = [shlex.split(line) for line in list(parts(done.out))[5].splitlines() if line]
+    commands = [shlex.split(line) for line in list(parts(done.out))[-1].splitlines() if line]
 
     assert len(commands) == 3
     for command, *arguments in commands:

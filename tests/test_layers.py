@@ -19,13 +19,13 @@ LAYERS = [
     {""},  # the package itself, which names the public API
     {"pipeline"},
     {"commits"},
-    {"ahead", "events", "pace", "replaying", "seen"},
+    {"ahead", "alerts", "consumers", "events", "pace", "queries", "replaying", "seen"},
     {"registry"},
-    {"mappers", "sources", "security_lake", "lake", "checkpoints", "rejects"},
+    {"mappers", "sources", "security_lake", "lake", "checkpoints"},
     {"mapping"},
     {"ocsf"},
-    {"aws", "report", "samples", "times"},
-    {"model", "retry"},
+    {"aws", "azure", "gcp", "notifications", "rejects", "report", "samples", "times"},
+    {"charts", "model", "retry"},
     {"errors"},
 ]
 """Parts from the top to the bottom; a part imports from the layers below its own."""

@@ -19,6 +19,7 @@ TRAIL = SourceReport(
     "aws.cloudtrail",
     Counts(records=1234, mapped=1200, rejects=30, duplicates=4, skipped=2, events=1300, written=1290, filtered=10),
     splits=3,
+    unknown={"drift <i>": 7},
     reasons={("time", "eventTime is missing"): 10, ("", "not JSON <b>"): 20},
     failures=(Failure("file:///a", "file:///a: cannot be read as gzip"),),
 )
@@ -103,10 +104,13 @@ class TestRunReport:
         assert repr(REPORT) == "<RunReport: 1,240 records, 1,296 events in 4 objects, 30 rejects, 1 failures>"
 
     def test_html(self) -> None:
-        """The same table in a notebook; what came out of a log is text there, whatever it looks like."""
+        """The same table in a notebook, and a chart; what came out of a log is text there, whatever it looks like."""
         html = REPORT._repr_html_()
 
-        assert html.startswith("<table><thead><tr><th>source</th><th>log type</th>")
-        assert "<tr><td>trail</td><td>aws.cloudtrail</td><td>1,234</td>" in html
+        assert '<td class="short">aws.cloudtrail</td><td class="number">1,234</td>' in html
+        assert "<title>03-01: api_activity, 1,206</title>" in html
+        assert "drift &lt;i&gt;" in html
+        assert "1 raw paths that the mappers do not know" in html
+        assert "<i>" not in html
         assert "<li>trail: 20 rejected: not JSON &lt;b&gt;</li>" in html
         assert "<b>" not in html

@@ -6,11 +6,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_type
 
 import ocsflake
+from ocsflake import alerts
 from ocsflake.checkpoints import FileCheckpoints, MemoryCheckpoints, S3Checkpoints
+from ocsflake.consumers import Destination, Document, Forwarded, OpenSearch, Refusal, Splunk, forward
 from ocsflake.events import Events
+from ocsflake.lake.report import LakeReport
 from ocsflake.lake.storage import Storage
 from ocsflake.mapping import Mapper
 from ocsflake.model import CheckpointStore, CustomSource, RawBatch, Sink, Source, Split, State
+from ocsflake.queries import Query
 from ocsflake.registry import Offer, offers
 from ocsflake.rejects import read_rejects
 from ocsflake.report import RunReport
@@ -104,3 +108,21 @@ def batches(path: str) -> None:
     for log_type, batch in read_rejects(path):
         assert_type(log_type, str)
         assert_type(batch, RawBatch)
+
+
+class Printer:
+    def send(self, documents: Sequence[Document]) -> Sequence[Refusal]:
+        print(len(documents))
+        return []
+
+
+def destinations() -> list[Destination]:
+    return [OpenSearch(object()), Splunk("https://splunk.example.com:8088", token=input()), Printer()]
+
+
+def a_lake_is_told_of(lake: ocsflake.Lake, checkpoints: CheckpointStore) -> None:
+    assert_type(lake.report(since="30d"), LakeReport)
+    assert_type(lake.report().html, str)
+    assert_type(forward(lake.subscribe("https://sqs.example.com/q"), Printer()), Forwarded)
+    query = Query("q", "SELECT 1 AS a", key=("a",))
+    assert_type(alerts.check(query, lake, send=print, checkpoints=checkpoints), alerts.Checked)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ocsflake import queries
     from ocsflake.errors import (
         AccessDeniedError,
         CheckpointConflictError,
@@ -56,6 +57,7 @@ __all__ = [
     "UnavailableError",
     "__version__",
     "mapper",
+    "queries",
     "read",
     "register_mapper",
     "register_source",
@@ -85,6 +87,8 @@ def __getattr__(name: str) -> object:
 
     if name == "__version__":
         value: object = metadata.version("ocsflake")
+    elif name == "queries":
+        value = import_module("ocsflake.queries")
     else:
         value = getattr(import_module(f"ocsflake.{_HOMES.get(name, 'errors')}"), name)
     globals()[name] = value

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocsflake.charts import Bar, bars, rendering
 from ocsflake.errors import ConfigError, MissingExtraError, did_you_mean
 from ocsflake.mapping.rejects import REJECT_SCHEMA
 
@@ -69,14 +69,8 @@ class Events(Mapping[str, pa.Table]):
         return f"<Events {counts or 'none'}; {self.rejects.num_rows:,} rejects>"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(name)}</td><td>{table.num_rows:,}</td><td>{_span(table)}</td></tr>"
-            for name, table in self._tables.items()
-        )
-        return (
-            "<table><thead><tr><th>event class</th><th>events</th><th>time</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table><p>{self.rejects.num_rows:,} rejects</p>"
-        )
+        rows = [Bar(name, table.num_rows, (_span(table),)) for name, table in self._tables.items()]
+        return rendering(bars(["event class", "events", "time"], rows), f"<p>{self.rejects.num_rows:,} rejects</p>")
 
 
 class Gathered:

@@ -14,6 +14,7 @@ import os
 import re
 import tempfile
 from base64 import b64decode, b64encode
+from collections import Counter
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-__all__ = ["RejectsFile", "read_rejects"]
+__all__ = ["RejectsFile", "count_rejects", "read_rejects"]
 
 _ROWS = 1_000
 _BATCH_RECORDS = 10_000
@@ -156,12 +157,26 @@ def read_rejects(path: str | os.PathLike[str]) -> Iterator[tuple[str, RawBatch]]
     Raises:
         LakeError: If there is nothing at `path`, or a line is no reject.
     """
-    path = Path(path)
-    if path.is_dir():
-        for file in sorted([*path.glob("*.jsonl"), *path.glob("*/*.jsonl")]):
-            yield from _read_file(file)
-    else:
-        yield from _read_file(path)
+    for file in _files(Path(path)):
+        yield from _read_file(file)
+
+
+def count_rejects(path: str | os.PathLike[str]) -> Counter[tuple[str, str, str]]:
+    """Return how many records were rejected by log type, attribute and reason.
+
+    Args:
+        path: A file of rejects, or a folder of them.
+
+    Raises:
+        LakeError: If there is nothing at `path`, or a line is no reject.
+    """
+    return Counter(
+        (line.log_type, line.attribute, line.reason) for file in _files(Path(path)) for line, _ in _read_lines(file)
+    )
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted([*path.glob("*.jsonl"), *path.glob("*/*.jsonl")]) if path.is_dir() else [path]
 
 
 def _read_file(path: Path) -> Iterator[tuple[str, RawBatch]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from html import escape
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
+
+from ocsflake.charts import days, legend, rendering, table, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -53,6 +54,7 @@ class Counts:
         return self.records == taken and self.events == self.written + self.filtered
 
 
+_COLUMNS = ("records", "events", "written", "rejects", "filtered", "duplicates")
 _NAMES = ("records", "mapped", "rejects", "duplicates", "skipped", "events", "written", "filtered")
 
 
@@ -143,16 +145,30 @@ class RunReport:
         return "\n".join([*lines, *self._notes()])
 
     def _repr_html_(self) -> str:
-        head, *rows = self._table()
-        cells = ["<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows]
-        notes = "".join(f"<li>{escape(note)}</li>" for note in self._notes())
-        top = "".join(f"<th>{escape(c)}</th>" for c in head)
-        return f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(cells)}</tbody></table><ul>{notes}</ul>"
+        head, *rows = self._rows()
+        by_day = {(name, day): count for (name, day), count in self.rows_by("event_class", "day").items()}
+        notes = "".join(f"<li>{text(note)}</li>" for note in self._notes())
+        drift: list[list[str | int]] = [
+            [source.source, path, count] for source in self.sources for path, count in source.unknown.items()
+        ]
+        return rendering(
+            table(head, rows),
+            days(by_day, title="Events written by day, stacked by class"),
+            legend(by_day),
+            f"<ul>{notes}</ul>",
+            f"<details><summary>{len(drift):,} raw paths that the mappers do not know</summary>"
+            f"{table(['source', 'raw path', 'records'], drift)}</details>"
+            if drift
+            else "",
+        )
 
     def _table(self) -> list[list[str]]:
-        head = ["source", "log type", "records", "events", "written", "rejects", "filtered", "duplicates"]
-        rows = [[s.source, s.log_type, *_numbers(s.counts)] for s in self.sources]
-        total = [["all", "", *_numbers(self.counts)]] if len(self.sources) > 1 else []
+        return [[f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in self._rows()]
+
+    def _rows(self) -> list[list[str | int]]:
+        head: list[str | int] = ["source", "log type", *_COLUMNS]
+        rows: list[list[str | int]] = [[s.source, s.log_type, *_numbers(s.counts)] for s in self.sources]
+        total: list[list[str | int]] = [["all", "", *_numbers(self.counts)]] if len(self.sources) > 1 else []
         return [head, *rows, *total]
 
     def _notes(self) -> Iterable[str]:
@@ -169,6 +185,5 @@ class RunReport:
                 yield f"{source.source}: not read: {failure.error}"
 
 
-def _numbers(counts: Counts) -> list[str]:
-    numbers = (counts.records, counts.events, counts.written, counts.rejects, counts.filtered, counts.duplicates)
-    return [f"{number:,}" for number in numbers]
+def _numbers(counts: Counts) -> list[int]:
+    return [getattr(counts, name) for name in _COLUMNS]

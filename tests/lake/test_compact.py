@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -208,8 +210,43 @@ class TestDirectory:
         exchange.exchange(tmp_path, FOLDER, [(tmp_path / "made", "made.parquet")], merged)
         stop.set()
         writer.join()
+        exchange.recover(tmp_path)
 
         assert names(tmp_path / FOLDER) == sorted(["made.parquet", *put])
+
+    def test_a_listing_that_began_before_sees_all_old_objects(self, tmp_path: Path) -> None:
+        """It has the old folder open when that is exchanged; what is put there late is moved over in the end."""
+        fill(Lake(tmp_path), 3)
+        before = names(tmp_path / FOLDER)
+        (tmp_path / "made").write_bytes(b"new")
+        folder = os.open(tmp_path / FOLDER, os.O_RDONLY)
+        try:
+            exchange.exchange(tmp_path, FOLDER, [(tmp_path / "made", "made.parquet")], before)
+            os.close(os.open("late.parquet", os.O_CREAT, dir_fd=folder))
+
+            assert sorted(os.listdir(folder)) == [*before, "late.parquet"]  # noqa: PTH208 - it has no path any more
+        finally:
+            os.close(folder)
+        exchange.recover(tmp_path)
+        assert names(tmp_path / FOLDER) == ["late.parquet", "made.parquet"]
+        assert not list((tmp_path / ".ocsflake" / "compact").iterdir())
+
+    def test_who_may_read_a_partition_may_read_it_afterwards(self, tmp_path: Path) -> None:
+        fill(Lake(tmp_path), 2)
+        (tmp_path / FOLDER).chmod(0o2755)
+
+        Lake(tmp_path).compact()
+
+        assert (tmp_path / FOLDER).stat().st_mode & 0o7777 == 0o2755
+
+    def test_old_folders_do_not_pile_up(self, tmp_path: Path) -> None:
+        for day in range(40):
+            (tmp_path / f"ext/{day}").mkdir(parents=True)
+            (tmp_path / f"ext/{day}/old.parquet").write_bytes(b"old")
+            (tmp_path / "made").write_bytes(b"new")
+            exchange.exchange(tmp_path, f"ext/{day}", [(tmp_path / "made", "made.parquet")], ["old.parquet"])
+
+        assert len(list((tmp_path / ".ocsflake" / "compact").iterdir())) == 8
 
     @pytest.mark.parametrize("calls", range(1, 31, 4))
     def test_killed_at_any_point(self, calls: int, tmp_path: Path) -> None:
@@ -280,26 +317,51 @@ class TestDirectory:
 
         assert Lake(tmp_path).compact() == Compacted()
 
-    def test_an_object_that_says_nonsense_of_what_it_was_made_of(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("nonsense", ["{", "7", "[" * 100_000])
+    def test_an_object_that_says_nonsense_of_what_it_was_made_of(self, nonsense: str, tmp_path: Path) -> None:
         lake = Lake(tmp_path)
         fill(lake, 2)
         key = keys(lake)[0]
         table = pq.ParquetFile(tmp_path / key).read()
-        pq.write_table(table.replace_schema_metadata({"ocsflake.merged": "{"}), tmp_path / key)
+        pq.write_table(table.replace_schema_metadata({"ocsflake.merged": nonsense}), tmp_path / key)
 
         with pytest.raises(LakeError, match="what it was made of cannot be read"):
             lake.compact()
 
-    def test_objects_of_another_program_with_types_of_its_own_are_left_alone(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            pa.dictionary(pa.int32(), pa.string()),
+            pa.large_string(),
+            pa.null(),
+            pa.duration("ms"),
+            pa.timestamp("ms", "Europe/Berlin"),
+            pa.list_(pa.int64(), 2),
+            pa.map_(pa.string(), pa.string(), keys_sorted=True),
+        ],
+        ids=str,
+    )
+    def test_objects_of_another_program_with_types_of_its_own_are_left_alone(
+        self, kind: pa.DataType, tmp_path: Path
+    ) -> None:
         lake = Lake(tmp_path)
         fill(lake, 2)
         for key in keys(lake):
             table = pq.read_table(tmp_path / key, partitioning=None)
-            index = table.schema.get_field_index("status")
-            table = table.set_column(index, "status", table["status"].dictionary_encode())
-            pq.write_table(table, tmp_path / key)
+            pq.write_table(table.append_column("theirs", pa.nulls(table.num_rows, kind)), tmp_path / key)
 
         assert lake.compact() == Compacted()
+
+    def test_nor_do_those_without_a_time_stop_it(self, tmp_path: Path) -> None:
+        lake = Lake(tmp_path)
+        fill(lake, 2)
+        for number in range(2):
+            pq.write_table(
+                pa.table(events(5, number)).drop_columns(["time"]), tmp_path / FOLDER / f"theirs-{number}.parquet"
+            )
+
+        assert lake.compact().merged == 2
+        assert len(names(tmp_path / FOLDER)) == 3
 
     def test_a_broken_object_stops_it(self, tmp_path: Path) -> None:
         lake = Lake(tmp_path)
@@ -334,6 +396,39 @@ class TestDirectory:
         assert list(_groups(members)) == []
         small = [evolve(member, footer=evolve(member.footer, decoded_bytes=100 << 20)) for member in members]
         assert [len(group) for group in _groups(small)] == [2]
+
+
+def put_again(lake: Lake, *numbers: int) -> str:
+    """Put what a compaction of some commits makes, as one that runs beside another would; return its name."""
+    alone = Lake(f"{lake.root}/alone-{numbers}")
+    for number in numbers:
+        fill(alone, 1, first=number)
+    alone.compact()
+    [key] = keys(alone)
+    target = Path(lake.root) / key
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes((Path(alone.root) / key).read_bytes())
+    return target.name
+
+
+class TestTwoAtOneTime:
+    """As in S3, where nothing keeps compactions apart."""
+
+    def test_what_one_made_is_within_what_the_other_made(self, tmp_path: Path) -> None:
+        lake = Lake(tmp_path)
+        put_again(lake, 0, 1)
+        whole = put_again(lake, 0, 1, 2)
+
+        assert lake.compact().repeats == 1
+        assert names(tmp_path / FOLDER) == [whole]
+
+    def test_what_both_made_has_rows_in_common(self, tmp_path: Path) -> None:
+        lake = Lake(tmp_path)
+        made = {put_again(lake, 0, 1), put_again(lake, 1, 2)}
+
+        with pytest.raises(LakeError, match="have rows in common, since two compactions ran at one time"):
+            lake.compact()
+        assert {*names(tmp_path / FOLDER)} == made
 
 
 class TestS3:

@@ -19,6 +19,7 @@ from ocsflake.lake import Lake
 from ocsflake.lake._checks import CHECKS
 from ocsflake.lake.doctor import doctor
 from ocsflake.lake.storage import DirectoryStorage
+from ocsflake.testing.faults import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +86,7 @@ BAD_KEYS = {
         SOURCE + "region=us-east-1/accountId=123456789012/eventHour=2024010106/a.parquet",
         {"partition-name", "day-format"},
     ),
-    "no region and no account": ("out/6003/eventDay=20240101/part-0.parquet", {"key"}),
+    "no region and no account": ("out/6003/eventDay=20240101/part-0.parquet", {"key", "object-name"}),
     "no partitions": ("out/events.parquet", {"key"}),
     "partitions out of order": (
         SOURCE + "accountId=123456789012/region=us-east-1/eventDay=20240101/a.parquet",
@@ -131,6 +132,10 @@ BAD_KEYS = {
         {"one-class"},
     ),
     "a file that is no Parquet by name": (FOLDER + "a.json", {"stray-file"}),
+    "a table of files where the object should be": (FOLDER + "events.parquet/a.snappy.parquet", {"key"}),
+    "named after a second": (FOLDER + "2024-01-01T06:00:00Z.zstd.parquet", {"object-name"}),
+    "named after a second since 1970": (FOLDER + "aws_cloudtrail_1704067200.parquet", {"object-name"}),
+    "named by a counter": (FOLDER + "part-0.parquet", {"object-name"}),
 }
 
 
@@ -146,6 +151,24 @@ def test_a_region_that_is_not_the_lake_s(tmp_path: Path) -> None:
     write(tmp_path, good())
 
     assert found(tmp_path, region="eu-west-1") == {"region": "region=us-east-1, and the lake is in eu-west-1"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["1b4e28ba-2fa1-11d2-883f-0016d3cca427", "part-00000-1b4e28ba.c000", "aws_1704067200_1b4e28ba", "20240101.events"],
+)
+def test_names_that_no_other_writer_gives(name: str, tmp_path: Path) -> None:
+    write(tmp_path, good(), f"{FOLDER}{name}.parquet")
+
+    assert set(found(tmp_path)) == ({"object-name"} if name == "20240101.events" else set())
+
+
+def test_strays_of_one_kind_are_one_finding(tmp_path: Path) -> None:
+    for place in ("_SUCCESS", f"{FOLDER}_SUCCESS", f"{FOLDER}b/_SUCCESS"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).touch()
+
+    assert [finding.objects for finding in doctor(DirectoryStorage(tmp_path)).findings] == [1, 2]
 
 
 def _pivoted(table: pa.Table) -> pa.Table:
@@ -189,6 +212,14 @@ def _binary_ips(table: pa.Table) -> pa.Table:
     return changed(table, "src_endpoint", pa.StructArray.from_arrays([ips], ["ip"]))
 
 
+def _sessions_in_seconds(table: pa.Table) -> pa.Table:
+    actors = [
+        actor | {"session": actor["session"] | {"created_time": actor["session"]["created_time"] // 1000}}
+        for actor in table["actor"].to_pylist()
+    ]
+    return changed(table, "actor", pa.array(actors, table.schema.field("actor").type))
+
+
 def _days(table: pa.Table, shift: int) -> pa.Table:
     return _times(table, lambda times: pc.add(times, shift))
 
@@ -202,6 +233,8 @@ BAD_TABLES: dict[str, tuple[Callable[[pa.Table], pa.Table], set[str]]] = {
     "time as text": (lambda t: _times(t, lambda v: v.cast(pa.timestamp("ms")).cast(pa.string())), {"time", "ocsf"}),
     "time as a timestamp": (lambda t: _times(t, lambda v: v.cast(pa.timestamp("ms", "UTC"))), {"time", "ocsf"}),
     "time as a float": (lambda t: _times(t, lambda v: v.cast(pa.float64())), {"time"}),
+    "time in seconds of 32 bits": (lambda t: _times(t, lambda v: pc.divide(v, 1000).cast(pa.int32())), {"time"}),
+    "another time in seconds": (_sessions_in_seconds, {"time-unit"}),
     "time in seconds": (lambda t: _times(t, lambda v: pc.divide(v, 1000)), {"time-unit"}),
     "time in microseconds": (lambda t: _times(t, lambda v: pc.multiply(v, 1000)), {"time-unit"}),
     "time before 1970": (lambda t: _times(t, pc.negate), {"time", "sorted"}),
@@ -214,7 +247,7 @@ BAD_TABLES: dict[str, tuple[Callable[[pa.Table], pa.Table], set[str]]] = {
     "an object where a list is due": (_one_resource, {"ocsf"}),
     "profiles as one text": (lambda t: _metadata(t, profiles="cloud,datetime"), {"ocsf"}),
     "a version with a v": (lambda t: _metadata(t, version="v1.1.0"), {"ocsf"}),
-    "a version that never was": (lambda t: _metadata(t, version="0.1.0"), {"ocsf"}),
+    "a version that never was": (lambda t: _metadata(t, version="0.1.0"), {"ocsf", "ocsf-version"}),
     "addresses as binary": (_binary_ips, {"ocsf"}),
     "time_dt as text": (
         lambda t: changed(t, "time_dt", t["time_dt"].cast(pa.string())),
@@ -245,6 +278,20 @@ def test_a_newer_ocsf_than_security_lake_takes(tmp_path: Path) -> None:
     write(tmp_path, _metadata(good(), version="1.7.0"))
 
     assert found(tmp_path)["ocsf-version"] == "metadata.version is 1.7.0"
+
+
+def test_an_ocsf_whose_classes_had_other_numbers(tmp_path: Path) -> None:
+    """There 3005 was API Activity; now it is User Access Management."""
+    table = changed(good(), "class_uid", pa.array([3005] * 20, pa.int32()))
+    write(tmp_path, _metadata(table, version="1.0.0-rc.2"))
+
+    assert found(tmp_path)["ocsf-version"] == "metadata.version is 1.0.0-rc.2"
+
+
+def test_a_class_that_ocsf_advises_against(tmp_path: Path) -> None:
+    write(tmp_path, changed(good(), "class_uid", pa.array([2001] * 20, pa.int32())))
+
+    assert found(tmp_path)["old-class"] == "class_uid is 2001, security_finding, which OCSF 1.1.0 advises against"
 
 
 def test_classes_mixed_in_one_object(tmp_path: Path) -> None:
@@ -331,7 +378,7 @@ def test_columns_that_come_and_go(tmp_path: Path) -> None:
 
 def test_small_files(tmp_path: Path) -> None:
     for number in range(9):
-        write(tmp_path, good(5, seed=number), f"{FOLDER}{number}.parquet")
+        write(tmp_path, good(5, seed=number), f"{FOLDER}{number}x.parquet")
 
     assert found(tmp_path) == {"small-files": "there are 9 small objects in one partition"}
 
@@ -341,6 +388,24 @@ def test_a_retry_under_another_name(tmp_path: Path) -> None:
     write(tmp_path, good(), FOLDER + "retry.parquet")
 
     assert found(tmp_path) == {"duplicate": f"it has the same content as {KEY}"}
+
+
+def test_events_that_were_read_twice(tmp_path: Path) -> None:
+    """Another batch has some events of the first one again, so the contents differ."""
+    write(tmp_path, good(30))
+    again = pa.concat_tables([good(30).slice(10), good(5, seed=1)]).sort_by("time")
+    write(tmp_path, again, FOLDER + "b.parquet")
+
+    assert found(tmp_path) == {
+        "repeated": f"20 of its first 25 events are in {KEY} or others, by metadata.uid and time"
+    }
+
+
+def test_a_finding_that_goes_on_is_no_repetition(tmp_path: Path) -> None:
+    write(tmp_path, good())
+    write(tmp_path, _times(good(), lambda times: pc.add(times, 1)), FOLDER + "b.parquet")
+
+    assert found(tmp_path) == {}
 
 
 def test_names_that_collide_in_glue(tmp_path: Path) -> None:
@@ -414,7 +479,7 @@ def test_native_sources_are_passed_over(tmp_path: Path) -> None:
 def test_many_objects_with_one_defect_are_one_finding(tmp_path: Path) -> None:
     for number in range(70):
         folder = FOLDER.replace("eventDay=20240101", f"eventDay={20230101 + number % 20}")
-        write(tmp_path, good(2, seed=number), f"{folder}{number}.parquet")
+        write(tmp_path, good(2, seed=number), f"{folder}{number}x.parquet")
 
     [finding] = doctor(DirectoryStorage(tmp_path)).findings
 
@@ -432,6 +497,22 @@ class TestOnS3:
             lake = Lake(f"s3://{bucket}", client=client)
 
             assert [finding.check for finding in lake.doctor().findings] == ["sorted"]
+
+    def test_an_object_that_is_too_large_for_memory(self, rclone: Any, tmp_path: Path) -> None:
+        """It is fetched once, and not page by page."""
+        texts = pa.array([random.Random(n).randbytes(900_000) for n in range(40)], pa.binary())
+        write(tmp_path, changed(good(40), "message", texts), use_dictionary=False, data_page_size=1)
+        size = (tmp_path / KEY).stat().st_size
+        bucket = rclone.make_bucket()
+        with FaultProxy(rclone.url) as proxy:
+            client = rclone.at(proxy.url).client()
+            client.put_object(Bucket=bucket, Key=KEY, Body=(tmp_path / KEY).read_bytes())
+            proxy.requests.clear()
+            findings = Lake(f"s3://{bucket}", client=client).doctor().findings
+
+            assert size > 32 << 20
+            assert {finding.check for finding in findings} == {"ocsf", "page-size"}
+            assert len(proxy.requests) < 10
 
     def test_a_key_that_begins_with_a_slash(self, moto: Any) -> None:
         bucket = moto.make_bucket()

@@ -20,6 +20,10 @@ def fill(lake, *batches):
         return commit.publish()
 
 
+def objects(lake):
+    return list(lake.storage.objects("ext/"))
+
+
 @pytest.fixture
 def lake(tmp_path):
     return Lake(tmp_path)
@@ -28,7 +32,7 @@ def lake(tmp_path):
 def test_partitions_are_columns_of_text(lake):
     fill(lake, api_activity(events(20, accounts=("012345678901",), days=2)))
 
-    (dataset,) = datasets(lake.storage, "ext/aws_cloudtrail_6003/", [])
+    (dataset,) = datasets(lake.storage, objects(lake), [])
 
     assert dataset.schema.names[-3:] == ["region", "accountid", "eventday"]
     table = dataset.to_table(columns=["region", "accountid", "eventday"], filter=pc.field("eventday") == "20240102")
@@ -40,13 +44,13 @@ def test_each_schema_has_its_own(lake):
     other = EventBatch("x", "aws_cloudtrail", "authentication", events(2).select(["time", "cloud"]))
     fill(lake, api_activity(events(3, days=2)), other)
 
-    found = datasets(lake.storage, "ext/", [])
+    found = datasets(lake.storage, objects(lake), [])
 
     assert sorted(dataset.count_rows() for dataset in found) == [2, 3]
 
 
 def test_no_objects(lake):
-    assert datasets(lake.storage, "ext/", []) == []
+    assert datasets(lake.storage, objects(lake), []) == []
 
 
 def test_an_object_that_is_no_parquet_is_named(lake):
@@ -54,7 +58,7 @@ def test_an_object_that_is_no_parquet_is_named(lake):
     (lake.root / written.key).write_bytes(b"not")
 
     with pytest.raises(LakeError, match=f"{written.key} is no Parquet"):
-        datasets(lake.storage, "ext/", [])
+        datasets(lake.storage, objects(lake), [])
 
 
 class TestFiles:
@@ -63,7 +67,7 @@ class TestFiles:
     def test_they_can_be_read_anywhere(self, lake):
         (written,) = fill(lake, api_activity(events(3)))
         errors = []
-        (dataset,) = datasets(lake.storage, "ext/", errors)
+        (dataset,) = datasets(lake.storage, objects(lake), errors)
 
         with dataset.filesystem.open_input_file(written.key) as file:
             assert file.size() == written.bytes
@@ -75,7 +79,7 @@ class TestFiles:
     def test_one_that_is_gone_is_noted_and_empty(self, lake):
         (written,) = fill(lake, api_activity(events(3)))
         errors = []
-        (dataset,) = datasets(lake.storage, "ext/", errors)
+        (dataset,) = datasets(lake.storage, objects(lake), errors)
         (lake.root / written.key).unlink()
 
         with dataset.filesystem.open_input_file(written.key) as file:
@@ -87,7 +91,7 @@ class TestFiles:
         lake = Lake(f"s3://{bucket}", session=moto.session())
         (written,) = fill(lake, api_activity(events(2_000)))
         errors = []
-        (dataset,) = datasets(lake.storage, "ext/", errors)
+        (dataset,) = datasets(lake.storage, objects(lake), errors)
 
         with dataset.filesystem.open_input_file(written.key) as file:
             moto.client().put_object(Bucket=bucket, Key=written.key, Body=b"short")

@@ -160,10 +160,78 @@ class TestQuery:
         assert columns[-3:] == ["region", "accountid", "eventday"]
         assert {*columns, "source"} <= set(lake.query("SELECT * FROM api_activity LIMIT 0").schema.names)
 
-    def test_only_the_days_asked_for_are_read(self, lake):
-        plan = lake.query("EXPLAIN ANALYZE SELECT count(metadata.uid) FROM api_activity WHERE eventday = '20240102'")
+    @pytest.mark.parametrize(
+        "where",
+        [
+            "eventday = '20240102'",
+            "eventday BETWEEN $first AND $last",
+            "t.eventday > '20240101' AND accountid = '012345678901' AND NOT eventday >= '20240103' AND severity_id = 1",
+        ],
+    )
+    def test_objects_of_other_partitions_are_not_opened(self, tmp_path, where):
+        lake = Lake(tmp_path)
+        written = fill(lake, api_activity(events(60, accounts=("012345678901", "123456789012"), days=3)))
+        wanted = {item.key for item in written if "eventDay=20240102" in item.key}
+        rows = sum(item.rows for item in written if item.key in wanted)
+        if "accountid" in where:
+            wanted = {key for key in wanted if "accountId=0" in key}
+            rows = sum(item.rows for item in written if item.key in wanted)
+        for item in written:
+            if item.key not in wanted:
+                (tmp_path / item.key).write_bytes(b"broken")
 
-        assert "Scanning Files: 2/6" in plan.to_pylist()[0]["explain_value"]
+        bound = {"first": "20240102", "last": "20240102"} if "$" in where else None
+        table = lake.query(f"SELECT count(metadata.uid) n FROM api_activity t WHERE {where}", bound)
+
+        assert table.to_pylist() == [{"n": rows}]
+        with pytest.raises(LakeError, match="an object cannot be read"):
+            lake.query("SELECT count(metadata.uid) n FROM api_activity t")
+
+    def test_a_day_without_events_has_columns(self, lake):
+        table = lake.query("SELECT time, api.operation, eventday FROM api_activity WHERE eventday = '19990101'")
+
+        assert (table.num_rows, table.schema.names) == (0, ["time", "operation", "eventday"])
+
+    def test_only_what_is_named_of_a_struct_is_read(self, lake):
+        plan = lake.query("EXPLAIN SELECT actor.user.name, count(*) FROM api_activity GROUP BY ALL")
+        text = plan.to_pylist()[0]["explain_value"]
+
+        assert "actor.user.name" in text
+        assert "actor.user.uid" not in text
+        assert "cloud" not in text
+
+    def test_a_struct_that_is_not_there_is_null_as_a_whole(self, lake):
+        table = lake.query("SELECT count(*) n FROM api_activity WHERE actor IS NULL AND source LIKE 'gcp%'")
+
+        assert table.to_pylist() == [{"n": 3}]
+
+    def test_attributes_of_ocsf_that_no_object_has_are_null(self, lake):
+        table = lake.query("SELECT DISTINCT actor.user.email_addr e, duration d, cloud.zone z FROM api_activity")
+
+        assert table.to_pylist() == [{"e": None, "d": None, "z": None}]
+        with pytest.raises(ConfigError, match="email_adr"):
+            lake.query("SELECT actor.user.email_adr FROM api_activity")
+
+    @pytest.mark.parametrize(
+        ("sql", "bound"),
+        [
+            ("SELECT count(*) n FROM api_activity WHERE eventday = $day AND source = $source", {"day": "20240106"}),
+            ("SELECT count(*) n FROM api_activity WHERE eventday = ? AND source = ?", ["20240106"]),
+        ],
+    )
+    def test_parameters_are_bound(self, lake, sql, bound):
+        both = [*bound, "gcp_audit_6003"] if isinstance(bound, list) else {**bound, "source": "gcp_audit_6003"}
+        evil = [*bound, "' OR '' = '"] if isinstance(bound, list) else {**bound, "source": "' OR '' = '"}
+
+        assert lake.query(sql, both).to_pylist() == [{"n": 3}]
+        assert lake.query(sql, evil).to_pylist() == [{"n": 0}]
+        with pytest.raises(ConfigError):
+            lake.query(sql, bound)
+
+    def test_times_are_in_utc(self, lake):
+        (row,) = lake.query("SELECT CAST(make_timestamptz(0) AS VARCHAR) t, current_setting('TimeZone') z").to_pylist()
+
+        assert row == {"t": "1970-01-01 00:00:00+00", "z": "UTC"}
 
     def test_the_views_can_be_listed(self, lake):
         assert {row["name"] for row in lake.query("SHOW TABLES").to_pylist()} == {
@@ -208,7 +276,13 @@ class TestWrongQueries:
 
         message = str(caught.value)
         assert "name api_activty does not exist; did you mean 'api_activity'?" in message
-        assert "views of this lake: amazon_security" in message
+        assert (
+            "views of this lake: api_activity, aws_cloudtrail_6003, gcp_audit_6003; and the tables of amazon" in message
+        )
+
+    def test_a_class_that_was_never_seen_is_told(self, lake):
+        with pytest.raises(ConfigError, match=r"dns_activity does not exist; it is a class of OCSF 1\.1\.0, of which"):
+            lake.query("SELECT * FROM dns_activity")
 
     @pytest.mark.parametrize(
         ("sql", "message"),
@@ -260,6 +334,13 @@ class TestWrongQueries:
 
         with pytest.raises(ConfigError):
             lake.query(sql.format(secret=secret, root=lake.root))
+
+    def test_variables_of_python_cannot_be_read(self, lake):
+        secrets = pa.table({"a": [1]})
+
+        with pytest.raises(ConfigError, match="name secrets does not exist"):
+            lake.query("SELECT * FROM secrets")
+        assert secrets.num_rows == 1
 
     def test_a_wrong_dialect_is_told(self, lake):
         with pytest.raises(ConfigError, match=r"dialect 'athina'.*did you mean 'athena'"):

@@ -88,6 +88,34 @@ def test_a_compaction_on_one_side_doubles_nothing(compacted: str, tmp_path: Path
     assert target.usage().total.rows == 20
 
 
+def test_lakes_of_one_region_meet_in_a_partition(tmp_path: Path) -> None:
+    """What another lake rolled up, compacted or not, holds nothing back."""
+    origins, target = [Lake(tmp_path / name) for name in "ab"], Lake(tmp_path / "all")
+    for seed, origin in enumerate(origins):
+        for number in range(2):
+            fill(origin, f"{seed}-{number}", seed=10 * seed + number)
+    origins[0].compact()
+
+    done = [origin.replicate(target) for origin in (*origins, *origins)]
+
+    assert [(each.objects, each.held) for each in done] == [(2, ()), (4, ()), (0, ()), (0, ())]
+    assert target.usage().total.rows == 40
+
+
+def test_both_sides_compacted(tmp_path: Path) -> None:
+    """The roll-up lake merged more than the origin did, so no name is on both sides."""
+    origins, target = [Lake(tmp_path / name) for name in "ab"], Lake(tmp_path / "all")
+    for seed, origin in enumerate(origins):
+        for number in range(2):
+            fill(origin, f"{seed}-{number}", seed=10 * seed + number)
+        origin.replicate(target)
+    origins[0].compact()
+    target.compact()
+
+    assert [len(origin.replicate(target).held) for origin in origins] == [2, 2]
+    assert target.usage().total.rows == 40
+
+
 def test_what_is_outside_the_layout_is_not_copied(tmp_path: Path) -> None:
     origin, target = Lake(tmp_path / "a"), Lake(tmp_path / "b")
     (tmp_path / "a" / "ext").mkdir(parents=True)

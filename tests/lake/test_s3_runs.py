@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from hashlib import blake2b
@@ -110,6 +111,15 @@ class TestFaults:
         proxy.heal()
         assert place.run(logs).counts.written == 0
 
+    @pytest.mark.parametrize("fault", ["unavailable", "reset", "lost"])
+    def test_every_call_fails_once_by_obstore(self, server, proxy, logs, expected, tmp_path, fault):
+        """What obstore cannot put, boto3 does, and with as much patience."""
+        place = Place(server, proxy, tmp_path, transport="obstore")
+        proxy.fail(fault, range(1, 1_000, 2))
+
+        assert place.run(logs).counts.written == FILES * RECORDS
+        assert place.stored() == expected
+
     def test_credentials_expire_at_every_call(self, server, proxy, logs, expected, tmp_path):
         """The role is assumed again, and the run goes on."""
         with SecurityLakeServer() as sts:
@@ -150,6 +160,28 @@ class TestFaults:
             assert place.stored() == expected
             assert place.run(logs).counts.written == 0
         assert ended >= calls - 2  # the look at the bucket may be denied, and the last answer may be lost
+
+
+def test_a_stop_in_the_middle_of_a_commit_completes_it(server, proxy, logs, expected, tmp_path):
+    """What SIGTERM asks for: the commit under way is saved as well, and the rest is for the next run."""
+    place, stop = Place(server, proxy, tmp_path), threading.Event()
+    source = ocsflake.source("files", log_type="aws.cloudtrail", uri=str(logs))
+
+    def watch():
+        while not any("/ext/" in request for request in list(proxy.requests)):
+            time.sleep(0.001)
+        stop.set()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    ocsflake.run(source, place.lake, checkpoints=place.checkpoints, commit_bytes=1, follow=True, stop=stop)
+    watcher.join()
+
+    doc, _ = place.checkpoints.load(source.name)
+    assert doc["intent"] is None
+    assert 0 < len(place.stored()) <= len(expected)
+    place.run(logs)
+    assert place.stored() == expected
 
 
 def test_a_kill_at_any_call_leaves_whole_objects_and_the_next_run_completes_them(

@@ -201,6 +201,15 @@ class TestS3:
         with pytest.raises(LakeError, match="is not what it was when it was opened"):
             file.read(1_000)
 
+    def test_an_object_that_was_replaced_while_it_was_read_is_an_error(self, storage):
+        """Its size is the same, and halves of two objects would be read as one."""
+        put(storage, "ext/a", b"x" * 1_000_000)
+        file = storage.open("ext/a")
+        put(storage, "ext/a", b"y" * 1_000_000)
+
+        with pytest.raises(LakeError, match="is not what it was when it was opened"):
+            file.read(1_000)
+
     def test_what_was_abandoned_for_a_day_is_removed_if_it_is_ours(self, storage):
         old, new = storage.scratch(), storage.scratch()
         (old / "file").write_bytes(b"x")

@@ -15,7 +15,6 @@ from lake_events import DAY, T0, api_activity, events, narrow
 from cli_help import call
 from ocsflake.errors import ConfigError, LakeError
 from ocsflake.lake import Lake
-from ocsflake.lake.chart import chart, size_text
 from ocsflake.lake.storage import DirectoryStorage
 from ocsflake.lake.usage import Amount, usage
 from ocsflake.model import EventBatch
@@ -149,23 +148,6 @@ class TestPictures:
         assert svg is not None
         assert len(ElementTree.fromstring(svg[0]).findall("rect")) == 4  # two sources on two days
         assert "01-02: aws_cloudtrail_6003" in html
-
-    def test_many_days_become_months_and_many_sources_the_others(self) -> None:
-        by_day = {(f"s{n}", day): 1000 + n for n in range(8) for day in ("20230115", "20240620", "notaday!")}
-
-        html = chart(by_day, [["<a>"], ["<b>"]], "<c>")
-
-        assert "2023-01: s7" in html
-        assert "others" in html
-        assert "<b>" not in html
-        assert "<a>" not in html
-
-    @pytest.mark.parametrize(
-        ("size", "text"),
-        [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (123_456, "123 kB"), (4.2e15, "4200 TB")],
-    )
-    def test_sizes(self, size: float, text: str) -> None:
-        assert size_text(size) == text
 
 
 class TestCommand:

@@ -177,6 +177,12 @@ class TestPermissions:
             applied(plan)
         assert changes(api) == {}
 
+    def test_a_permission_that_is_missing_on_one_resource_is_told_with_it(self, api, planned, cloudtrail):
+        lacking = "glue:CreateCrawler on arn:aws:glue:eu-west-1:111111111111:crawler/aws_cloudtrail_3002"
+        api.denied.add(lacking)
+
+        assert planned(cloudtrail).missing == (lacking,)
+
     def test_a_permission_to_ask_that_is_missing_is_named(self, api, planned):
         api.denied.add("securitylake:ListLogSources")
         with pytest.raises(LakeError, match="allow them securitylake:ListLogSources"):

@@ -108,6 +108,12 @@ class TestCustomSources:
         with pytest.raises(ConfigError, match="51 custom sources, and an account may have 50"):
             wanted_sources(*classes[:51], ocsf_version="1.3.0")
 
+    def test_an_external_id_is_shown_nowhere(self):
+        assert EXTERNAL_ID not in repr(wanted_sources("api_activity"))
+        with pytest.raises(ConfigError, match="external_id= of 16 characters") as caught:
+            evolve(wanted_sources("api_activity"), external_id="one secret phrase"[:16])
+        assert "secret" not in str(caught.value)
+
     @pytest.mark.parametrize(
         ("changes", "message"),
         [

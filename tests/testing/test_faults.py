@@ -69,6 +69,12 @@ def test_requests_pass_as_they_are(proxy, upstream):
     assert proxy.requests == ["PUT /a b"]
 
 
+def test_headers_that_are_not_passed_on(upstream):
+    with FaultProxy(f"http://127.0.0.1:{upstream.server_port}", without=["host"]) as proxy:
+        assert ask(proxy)[0] == 201
+    assert upstream.seen == [("PUT", "/a", None, b"content")]
+
+
 def test_answers_without_a_length_or_a_body(proxy):
     assert ask(proxy, "/chunked") == (201, "yes", b"abc")
     assert ask(proxy, method="HEAD", body=None) == (201, "yes", b"")

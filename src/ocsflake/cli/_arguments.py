@@ -57,6 +57,7 @@ def parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
     _add_report(verb("report", "Write a report on a lake: one page of HTML that needs nothing else."))
     _add_compact(verb("compact", "Merge the small objects of closed days into full ones."))
     _add_replicate(verb("replicate", "Copy what a roll-up lake does not have yet, under the same keys."))
+    _add_subscribe(verb("subscribe", "Write the events of new objects that a queue tells of, as JSON lines."))
     _add_explain(verb("explain", "Show what fills each attribute; with a file, how often, and what is left over."))
     _add_custom_sources(verb("custom-sources", "Plan or register the custom sources that Security Lake needs."))
     _add_scaffold(verb("scaffold", "Write a first mapper from a sample of a log of JSON records, to stdout."))
@@ -167,6 +168,12 @@ def _add_compact(parser: argparse.ArgumentParser) -> None:
 def _add_replicate(parser: argparse.ArgumentParser) -> None:
     _add_root(parser)
     parser.add_argument("target", metavar="TARGET", help="the roll-up lake: a directory, or s3://bucket/prefix")
+
+
+def _add_subscribe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("root", metavar="ROOT", help="the lake: s3://bucket, or s3://bucket/prefix")
+    parser.add_argument("queue_url", metavar="QUEUE_URL", help="the queue of SQS that tells of its new objects")
+    parser.add_argument("--follow", action="store_true", help="go on waiting for what comes, until SIGINT or SIGTERM")
 
 
 def _add_root(parser: argparse.ArgumentParser) -> None:

@@ -128,6 +128,16 @@ def load_again(demo: Demo) -> bool:
     return before == after
 
 
+def report(demo: Demo) -> bool:
+    """Write a page that shows what is in the lake, for a browser."""
+    path = demo.root / ".ocsflake" / "report.html"
+    found = demo.lake.report()
+    path.write_text(found.html, encoding="utf-8")
+    _show(f"{found.usage.summary}; {sum(found.severities.values()):,} findings.")
+    _show(f"The page is {path}: open it in a browser.")
+    return bool(found.events)
+
+
 def go_on(demo: Demo) -> bool:
     """Show what to try next."""
     sample = shlex.quote(str(min(samples.files("aws.cloudtrail"), key=lambda file: len(file.name))))
@@ -147,6 +157,7 @@ STEPS = [
     ("Who did what over the API?", ask_who),
     ("Whose connections were refused, and does anybody call the API from there?", ask_across),
     ("Run again: nothing doubles", load_again),
+    ("A report page", report),
     ("Go on", go_on),
 ]
 

@@ -47,9 +47,12 @@ class Problem:
 CHECKS: Mapping[str, Check] = {
     "source-name": Check(1, "warning", "register a name of at most 20 letters, digits, '_' and '-'"),
     "glue-collision": Check(2, "error", "rename one: Glue knows no case, and takes '-' for '_'"),
-    "ocsf-version": Check(9, "warning", "write OCSF 1.3 or earlier, which is what Security Lake documents"),
+    "ocsf-version": Check(
+        9, "warning", "write OCSF 1.0 to 1.3: newer is not documented, and before 1.0 classes had other numbers"
+    ),
     "ocsf": Check(9, "error", "correct the mapping; ocsflake validate FILE shows each event"),
     "ocsf-advice": Check(9, "warning", "correct the mapping; ocsflake validate FILE shows each event"),
+    "old-class": Check(9, "warning", "write the class that OCSF has in its place"),
     "key": Check(12, "error", "write {location}region=REGION/accountId=ACCOUNT/eventDay=YYYYMMDD/NAME.parquet"),
     "partition-name": Check(12, "error", "spell the partitions region=, accountId= and eventDay=, case included"),
     "region": Check(13, "error", "write the AWS Region of the lake's bucket; the event's own is cloud.region"),
@@ -82,5 +85,7 @@ CHECKS: Mapping[str, Check] = {
     "mixed-types": Check(26, "error", "keep one schema in a source: Athena fails on a column of two types"),
     "mixed-columns": Check(26, "warning", "keep one schema in a source, or run the crawler after a change"),
     "duplicate": Check(30, "error", "name objects after their content, so that a retry replaces and does not add"),
+    "repeated": Check(30, "warning", "write each event once; a retry or a second reading has to replace, and not add"),
+    "object-name": Check(30, "warning", "add a digest or an id to the name, or another writer replaces the object"),
 }
 """All checks by name."""

@@ -1,8 +1,9 @@
 """Put other objects in place of those of a partition, in a directory, at one moment.
 
 The new folder is made beside the lake's tree and exchanged with the old one by Linux's ``renameat2``: a reader that
-lists the partition sees all of the old objects or all of the new ones. What is under way is written down first, so a
-process that is killed at any point leaves a state that `recover` brings to its end.
+lists the partition sees all of the old objects or all of the new ones. The old folder stays for a moment, for who began
+to list it or to put an object there. What is under way is written down first, so a process that is killed at any point
+leaves a state that `recover` brings to its end.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,10 @@ _PLAN = "plan.json"
 _NEW = "new"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_GRACE_SECONDS = 0.5
+"""How long at least an old folder stays after it was exchanged: longer than a listing or a rename takes."""
+_OLD_FOLDERS = 32
+"""How many old folders stay at most, since they take space."""
 
 
 @contextmanager
@@ -51,12 +57,13 @@ def alone(root: Path) -> Iterator[None]:
             raise LakeError(f"{root}: another process compacts this lake; wait for it", path=str(root)) from error
         recover(root)
         yield
+        recover(root)
     finally:
         os.close(lock)
 
 
 def exchange(root: Path, folder: str, made: Sequence[tuple[Path, str]], merged: Sequence[str]) -> None:
-    """Exchange the objects of a partition.
+    """Exchange the objects of a partition; `recover` removes the old ones.
 
     Objects that are neither in `merged` nor there yet when this begins stay, and so do those that are put meanwhile.
 
@@ -71,9 +78,12 @@ def exchange(root: Path, folder: str, made: Sequence[tuple[Path, str]], merged: 
     """
     target = root / folder
     work = root / _HOME / hashlib.blake2b(folder.encode(), digest_size=16).hexdigest()
+    if len(_works(root)) >= _OLD_FOLDERS:
+        recover(root)
     with lake_errors(target):
         new = work / _NEW
         new.mkdir(parents=True)
+        shutil.copymode(target, new)
         known = sorted(path.name for path in target.iterdir())
         plan = {"folder": folder, "made": [name for _, name in made], "known": known}
         (work / _PLAN).write_text(json.dumps(plan))
@@ -91,28 +101,40 @@ def exchange(root: Path, folder: str, made: Sequence[tuple[Path, str]], merged: 
             shutil.rmtree(work)
             raise
         _sync(target.parent)
-        _finish(root, work)
+        _settle(root, work)
 
 
 def recover(root: Path) -> None:
-    """Bring to an end what processes that were killed had begun.
+    """Bring to an end what was begun, also by processes that were killed: remove old objects, or unused new ones.
 
     Raises:
         LakeError: If the directory cannot be written.
     """
     with lake_errors(root / _HOME):
-        for work in (root / _HOME).iterdir():
-            if work.is_dir():
-                _finish(root, work)
+        exchanged = []
+        for work in _works(root):
+            if _settle(root, work):
+                exchanged.append(work)
+            else:
+                shutil.rmtree(work)
+        if exchanged:
+            time.sleep(_GRACE_SECONDS)
+        for work in exchanged:
+            _settle(root, work)
+            shutil.rmtree(work)
 
 
-def _finish(root: Path, work: Path) -> None:
-    """Move what was put during the exchange to where it belongs, and remove the old objects, or unused new ones."""
+def _works(root: Path) -> list[Path]:
+    home = root / _HOME
+    return [path for path in home.iterdir() if path.is_dir()] if home.is_dir() else []
+
+
+def _settle(root: Path, work: Path) -> bool:
+    """Move what was put during an exchange to where it belongs; return whether there was an exchange."""
     try:
         plan = json.loads((work / _PLAN).read_text())
     except (FileNotFoundError, ValueError):  # it was killed before anything could have been exchanged
-        shutil.rmtree(work)
-        return
+        return False
     old, target = work / _NEW, root / plan["folder"]
     there = {path.name for path in old.iterdir()}
     exchanged = not there.intersection(plan["made"]) and all((target / name).exists() for name in plan["made"])
@@ -120,7 +142,7 @@ def _finish(root: Path, work: Path) -> None:
         for name in there.difference(plan["known"]):
             (old / name).rename(target / name)
         _sync(target)
-    shutil.rmtree(work)
+    return exchanged
 
 
 def _swap(one: Path, other: Path) -> None:

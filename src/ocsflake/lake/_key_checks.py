@@ -29,6 +29,8 @@ _KNOWN = {
 }
 _DAY = re.compile(r"[0-9]{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 _ACCOUNT = re.compile(r"[0-9]{12}|external(?:_[A-Za-z0-9_.-]+)?")
+_NUMBERED = re.compile(r"(?:[a-z]+[_.-])*[0-9][0-9tz:_.+-]{0,31}(?:\.[a-z]+)?\.parquet", re.IGNORECASE)
+"""A name of nothing but words and a counter or a time; digests and UUIDs have letters between their digits."""
 
 
 @frozen
@@ -69,7 +71,7 @@ def check_key_of(key: str, region: str = "") -> Iterator[Problem]:
         key: The key below the root.
         region: The AWS Region that the objects must be under, if there is one only.
     """
-    *folders, _ = key.split("/")
+    *folders, file = key.split("/")
     named = [tuple(part.split("=", 1)) for part in folders if "=" in part]
     names = [pair[0] for pair in named]
     wrong = False
@@ -89,6 +91,8 @@ def check_key_of(key: str, region: str = "") -> Iterator[Problem]:
     if "" in folders or "." in folders or ".." in folders:
         wrong = True
         yield Problem("key", "a part of the key is empty, '.' or '..' (it may begin with '/')", "parts")
+    if _NUMBERED.fullmatch(file):
+        yield Problem("object-name", "its name is a counter or a time, which another writer may give as well")
     values = list(_check_values(place_of(key), region))
     yield from values
     if not wrong and not values and parse_key(key) is None:

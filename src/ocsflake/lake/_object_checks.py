@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +13,7 @@ from ocsflake import ocsf
 from ocsflake.lake._checks import Problem
 from ocsflake.lake._pages import odd_lists, pages
 from ocsflake.lake.layout import DAY_MS, account_partition, day_text
+from ocsflake.lake.parquet import leaves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,10 +27,10 @@ _ROW_GROUP_BYTES = 256 * 1024 * 1024
 _WIDE_LEAVES = 1_000
 _SAMPLE_ROWS = 1_000
 _BATCH_ROWS = 65_536
-_NEWEST = (1, 3)
+_OLDEST, _NEWEST = (1, 0), (1, 3)
 _DAY_DIGITS = 8
-_SECONDS_END = 100_000_000_000
-"""As milliseconds that is 1973; as seconds, the year 5138."""
+_SECONDS, _SECONDS_END = 100_000_000, 100_000_000_000
+"""As milliseconds these are two days of 1970 and 1973; as seconds, 1973 and the year 5138."""
 _MICROSECONDS = 100_000_000_000_000
 """As milliseconds that is the year 5138; as microseconds, 1973."""
 
@@ -52,12 +53,14 @@ class Facts:
         codecs: The codecs of its columns.
         classes: The ``class_uid`` of its events.
         leaves: The types of its columns, by path.
+        ids: What tells its first events from others, as hashes of this process.
     """
 
     rows: int
     codecs: frozenset[str]
     classes: frozenset[int]
     leaves: Mapping[str, str] = field(repr=False)
+    ids: frozenset[int] = field(repr=False)
 
 
 def check_object(file: BinaryIO, place: Place) -> tuple[Facts | None, list[Problem]]:
@@ -74,16 +77,23 @@ def check_object(file: BinaryIO, place: Place) -> tuple[Facts | None, list[Probl
         schema = parquet.schema_arrow
         problems = [*_check_parts(file, parquet.metadata), *_check_columns(schema, parquet.metadata.num_columns)]
         classes, found = _check_events(parquet, place)
-        problems += [*found, *_check_sample(parquet, place)]
+        batch = next(parquet.iter_batches(_SAMPLE_ROWS)) if parquet.metadata.num_rows else None
+        problems += [*found, *(_check_sample(batch, place) if batch else ())]
     except (pa.ArrowException, OSError, ValueError) as error:
         return None, [Problem("parquet", f"it is no Parquet that can be read: {_first_line(error)}")]
-    leaves = dict(_leaf_types(schema))
     codecs = {
         parquet.metadata.row_group(group).column(index).compression
         for group in range(parquet.metadata.num_row_groups)
         for index in range(parquet.metadata.num_columns)
     }
-    return Facts(parquet.metadata.num_rows, frozenset(codecs), classes, leaves), problems
+    facts = Facts(
+        rows=parquet.metadata.num_rows,
+        codecs=frozenset(codecs),
+        classes=classes,
+        leaves=dict(_leaf_types(schema)),
+        ids=_identities(batch) if batch else frozenset(),
+    )
+    return facts, problems
 
 
 def _check_parts(file: BinaryIO, about: pq.FileMetaData) -> Iterator[Problem]:
@@ -190,15 +200,10 @@ def _check_days(least: int, most: int, days: set[int], place: Place) -> Iterator
             yield Problem("event-day", f"eventDay={place.day} holds events of {_listed(texts)}")
 
 
-def _check_sample(parquet: pq.ParquetFile, place: Place) -> Iterator[Problem]:
+def _check_sample(batch: pa.RecordBatch, place: Place) -> Iterator[Problem]:
     """Judge the first events by OCSF."""
-    if not parquet.metadata.num_rows:
-        return
-    batch = next(parquet.iter_batches(_SAMPLE_ROWS))
-    version = _text(batch, "metadata", "version")
-    for text in pc.unique(version).to_pylist() if version is not None else ():
-        if text and _newer(text):
-            yield Problem("ocsf-version", f"metadata.version is {text}", text)
+    yield from _check_versions(batch)
+    yield from _check_times(batch)
     for finding in ocsf.validate(batch).findings:
         check = "ocsf" if finding.level == "error" else "ocsf-advice"
         where = finding.attribute or "the event"
@@ -216,9 +221,53 @@ def _check_sample(parquet: pq.ParquetFile, place: Place) -> Iterator[Problem]:
             yield Problem(check, f"accountId={place.account} holds events of {_listed(others)}", "events")
 
 
-def _newer(version: str) -> bool:
-    numbers = version.split("-", maxsplit=1)[0].split(".")
-    return all(map(str.isdecimal, numbers)) and tuple(map(int, numbers))[:2] > _NEWEST
+def _check_versions(batch: pa.RecordBatch) -> Iterator[Problem]:
+    """Check the OCSF versions of events, and whether these advise against their classes."""
+    version, classes = _text(batch, "metadata", "version"), _integers(batch, "class_uid")
+    texts = [] if version is None else [text for text in pc.unique(version).to_pylist() if text]
+    for text in texts:
+        numbers, _, pre_release = text.partition("-")
+        parts = numbers.split(".")
+        if all(map(str.isdecimal, parts)):
+            release = tuple(map(int, parts))[:2]
+            if not _OLDEST <= release <= _NEWEST or (pre_release and release == _OLDEST):
+                yield Problem("ocsf-version", f"metadata.version is {text}", text)
+    for text in set(texts).intersection(ocsf.versions()):
+        known = ocsf.load(text)
+        for uid in set(known.classes.values()).intersection(classes):
+            event_class = known.event_class(uid)
+            if event_class.deprecated:
+                what = f"class_uid is {uid}, {event_class.name}, which OCSF {text} advises against"
+                yield Problem("old-class", what, f"{text} {uid}")
+
+
+def _check_times(batch: pa.RecordBatch) -> Iterator[Problem]:
+    """Check the unit of the times beside ``time``: OCSF calls all of them ``..._time``."""
+    for path, values in leaves(batch):
+        if path.endswith("_time") and pa.types.is_integer(values.type):
+            most = pc.max(values).as_py()
+            name = path.replace(".list.element", "[]")
+            if most is not None and _SECONDS <= most < _SECONDS_END:
+                yield Problem("time-unit", f"{name} has {most}, which looks like seconds", name)
+            elif most is not None and most >= _MICROSECONDS:
+                yield Problem("time-unit", f"{name} has {most}, which looks like micro- or nanoseconds", name)
+
+
+def _identities(batch: pa.RecordBatch) -> frozenset[int]:
+    """Return a hash for each event that says which it is; the id alone may be that of a finding that goes on."""
+    uid, times = _text(batch, "metadata", "uid"), _integers(batch, "time")
+    if uid is None:
+        return frozenset()
+    pairs = zip(uid.to_pylist(), times, strict=False)
+    return frozenset(hash(pair) for pair in pairs if None not in pair)
+
+
+def _integers(batch: pa.RecordBatch, name: str) -> list[int | None]:
+    """Return a column of integers, nothing if there is none."""
+    index = batch.schema.get_field_index(name)
+    if index < 0 or not pa.types.is_integer(batch.schema.field(index).type):
+        return []
+    return cast("list[int | None]", batch.column(index).to_pylist())
 
 
 def _text(batch: pa.RecordBatch, *path: str) -> pa.Array | None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["make_put"]
 
 _ASK_AGAIN = timedelta(minutes=1)
+_WAITS = 5
+"""How often the time that boto3 waits for an answer a whole request may take: obstore's own 30 s are few for 1 GB."""
 
 
 def make_put(client: Any, bucket: str) -> Callable[[str, Path], bool]:
@@ -47,7 +49,12 @@ def make_put(client: Any, bucket: str) -> Callable[[str, Path], bool]:
         }
 
     url = client.meta.endpoint_url
-    options: Any = {"allow_http": url.startswith("http://")}
+    settings = client.meta.config
+    options: Any = {
+        "allow_http": url.startswith("http://"),
+        "connect_timeout": timedelta(seconds=settings.connect_timeout),
+        "timeout": timedelta(seconds=settings.read_timeout * _WAITS),
+    }
     store = S3Store(
         bucket,
         endpoint=url,

@@ -8,19 +8,21 @@ both and never neither. One that had listed the old ones and opens them later fi
 
 S3 has no such moment. The merged object is put first, read back and compared, and only then the old ones are deleted:
 for that time a reader sees their rows twice, and never not at all. After a crash in between, the next `compact` deletes
-what is left, since each merged object names those that it was made of. The role that Security Lake gives a custom
-source may not delete (contract rule 27); a lake that is written by one is refused.
+what is left, since each merged object names those that it was made of. Nothing keeps two compactions apart there: let
+one end before the next begins. The role that Security Lake gives a custom source may not delete (contract rule 27); a
+lake that is written by one is refused.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections import defaultdict
 from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
-from itertools import groupby
+from itertools import combinations, groupby
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -31,8 +33,9 @@ from attrs import evolve, field, frozen
 from ocsflake.errors import ConfigError, LakeError
 from ocsflake.lake import _exchange
 from ocsflake.lake._deletes import S3Deletes
-from ocsflake.lake.footer import footers
+from ocsflake.lake.footer import MERGED, footers
 from ocsflake.lake.layout import parse_key
+from ocsflake.lake.packed import pack
 from ocsflake.lake.parquet import ObjectWriter
 from ocsflake.lake.s3 import S3Storage
 from ocsflake.lake.storage import DirectoryStorage, lake_errors
@@ -46,14 +49,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Compacted", "compact"]
 
-_MERGED = b"ocsflake.merged"
-"""In the metadata of a merged object: the names of those that it was made of, as a JSON list."""
 _SMALL_ROWS = 100_000
 _MERGED_ROWS = 500_000
 _MERGED_BYTES = 256 * 1024 * 1024
 """Before compression; the rows of one merged object are in memory while it is made."""
 _CHUNK_ROWS = 16_384
-_STRANGE = ("dictionary<", "large_", "_view", "null", "extension<")
+_STRANGE = re.compile(r"dictionary<|extension<|fixed_size_list<|large_|_view|null|duration\[|keys_sorted|tz=(?!UTC\])")
 """Types that only the Arrow schema in a file of another program has."""
 
 
@@ -99,11 +100,11 @@ class _Member:
         return self.item.key.rpartition("/")[2]
 
     @property
-    def made_of(self) -> list[str]:
+    def made_of(self) -> frozenset[str]:
         """The names of the objects that it was made of."""
         try:
-            return [str(name) for name in json.loads(self.footer.metadata.get(_MERGED, b"[]"))]
-        except (ValueError, TypeError) as error:
+            return self.footer.made_of
+        except ValueError as error:
             raise LakeError(f"{self.item.key}: what it was made of cannot be read", path=self.item.key) from error
 
 
@@ -154,26 +155,46 @@ def _partitions(storage: Storage, prefix: str, end: str) -> Iterator[tuple[str, 
 
 
 def _repeated(members: Sequence[_Member]) -> set[str]:
-    """Return the names of objects whose rows are in a merged one."""
-    return {name for member in members for name in member.made_of} & {member.name for member in members}
+    """Return the names of objects whose rows are in a merged one.
+
+    Raises:
+        LakeError: If two merged objects have some rows in common, as two compactions at one time may leave them.
+    """
+    merged = [member for member in members if member.made_of]
+    found = {name for member in merged for name in member.made_of} & {member.name for member in members}
+    for one, other in combinations([member for member in merged if member.name not in found], 2):
+        common = one.made_of & other.made_of
+        if common and common != one.made_of and common != other.made_of:
+            raise LakeError(
+                f"{one.item.key} and {other.name} beside it have rows in common, since two compactions ran at one time:"
+                " remove both, and what is left of this day, and read it again",
+                path=one.item.key,
+            )
+        if common:
+            found.add(one.name if common == one.made_of else other.name)
+    return found
 
 
 def _groups(members: Sequence[_Member]) -> Iterator[list[_Member]]:
-    """Yield what is to become one object: small ones of one class and schema, not more than memory should hold."""
-    alike: dict[tuple[pa.Schema, int], list[_Member]] = defaultdict(list)
+    """Yield what is to become one object: small ones of one class and schema, not more than memory should hold.
+
+    Objects whose footer tells no class or no time are another program's, and stay.
+    """
+    alike: dict[tuple[pa.Schema, int | None], list[_Member]] = defaultdict(list)
     for member in members:
         footer = member.footer
-        strange = any(word in str(each.type) for each in footer.schema for word in _STRANGE)
-        if footer.rows < _SMALL_ROWS and footer.class_uid is not None and not strange:
+        strange = any(_STRANGE.search(str(each.type)) for each in footer.schema)
+        told = footer.class_uid is not None and footer.first is not None
+        if footer.rows < _SMALL_ROWS and told and not strange:
             alike[footer.schema, footer.class_uid].append(member)
     for group in alike.values():
         part: list[_Member] = []
+        rows = size = 0
         for member in group:
-            rows = sum(one.footer.rows for one in part) + member.footer.rows
-            size = sum(one.footer.decoded_bytes for one in part) + member.footer.decoded_bytes
+            rows, size = rows + member.footer.rows, size + member.footer.decoded_bytes
             if part and (rows > _MERGED_ROWS or size > _MERGED_BYTES):
                 yield from [part] if len(part) > 1 else []
-                part = []
+                part, rows, size = [], member.footer.rows, member.footer.decoded_bytes
             part.append(member)
         yield from [part] if len(part) > 1 else []
 
@@ -222,9 +243,9 @@ def _merge(storage: Storage, group: Sequence[_Member], scratch: Path) -> tuple[P
     behind = sorted({*names, *(one for member in group for one in member.made_of)})
     file = scratch / name
     with lake_errors(file):
-        writer = ObjectWriter(file, table.schema.with_metadata({_MERGED: json.dumps(behind).encode()}))
+        writer = ObjectWriter(file, table.schema.with_metadata({MERGED: json.dumps(behind).encode()}))
         for batch in table.combine_chunks().to_batches(_CHUNK_ROWS):
-            writer.write(batch)
+            writer.write(pack(batch))
         writer.close()
         _compare(table, pq.ParquetFile(file).read(), name)
     return file, name

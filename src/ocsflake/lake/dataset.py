@@ -22,40 +22,62 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
+    from ocsflake.lake.reading import Path, Reading
     from ocsflake.lake.storage import Storage, StoredObject
 
-__all__ = ["PARTITIONS", "datasets"]
+__all__ = ["PARTITIONS", "datasets", "scanner"]
 
 PARTITIONS = ("region", "accountid", "eventday")
 """The partition columns, called as Athena shows them."""
 
 _FOOTERS_AT_ONCE = 8
+_BATCH_ROWS = 1 << 24
+"""More rows than a row group has: DuckDB 2.0.0 refuses structs in a batch that is cut out of a larger one."""
 
 
-def datasets(storage: Storage, prefix: str, errors: list[OcsflakeError]) -> Sequence[ds.Dataset]:
-    """Return the objects of the layout below a prefix, a dataset for each schema that they have.
+def datasets(storage: Storage, objects: Sequence[StoredObject], errors: list[OcsflakeError]) -> Sequence[ds.Dataset]:
+    """Return objects of the layout as datasets, one for each schema that they have.
 
-    Each is listed and its footer is read. The datasets have the partitions as columns of text, and read no object that
-    a filter on these excludes.
+    The footer of each is read. The datasets have the partitions as columns of text, and read no object that a filter on
+    these excludes.
 
     Args:
         storage: Where the objects are kept.
-        prefix: That of a custom source.
+        objects: Those of a custom source.
         errors: Takes what goes wrong while the datasets are read; Arrow then says that an object ends too early. An
             exception must not pass through Arrow's threads: they would wait for the interpreter with a lock in hand
             that whoever holds the interpreter waits for.
 
     Raises:
-        LakeError: If an object cannot be listed, or its footer cannot be read.
+        LakeError: If the footer of an object cannot be read.
     """
-    found = [item for item in storage.objects(prefix) if parse_key(item.key)]
     with ThreadPoolExecutor(_FOOTERS_AT_ONCE, thread_name_prefix="ocsflake-footer") as pool:
-        schemas = list(pool.map(lambda item: _schema(storage, item.key), found))
+        schemas = list(pool.map(lambda item: _schema(storage, item.key), objects))
     groups: dict[pa.Schema, list[StoredObject]] = defaultdict(list)
-    for item, schema in zip(found, schemas, strict=True):
+    for item, schema in zip(objects, schemas, strict=True):
         groups[schema].append(item)
     files = PyFileSystem(FSSpecHandler(_Files(storage, errors)))
     return [_dataset(files, schema, items) for schema, items in groups.items()]
+
+
+def scanner(dataset: ds.Dataset, read: Reading) -> ds.Scanner:
+    """Return what scans a dataset for a statement: partitions, and of the columns those parts that it names."""
+    columns = {name: pc.field(name) for name in PARTITIONS}
+    for field in dataset.schema:
+        if field.name not in columns and (wanted := read.of(field.name)):
+            columns[field.name] = _part((field.name,), field.type, wanted)
+    return dataset.scanner(columns=columns, batch_size=_BATCH_ROWS)
+
+
+def _part(path: Path, kind: pa.DataType, wanted: Sequence[Path]) -> pc.Expression:
+    """Return what takes the wanted parts out of a column, as a struct of the same names."""
+    parts = {}
+    if pa.types.is_struct(kind) and () not in wanted:
+        for field in kind:
+            below = [each[1:] for each in wanted if each[0] == field.name.lower()]
+            if below:
+                parts[field.name] = _part((*path, field.name), field.type, below)
+    return pc.make_struct(*parts.values(), field_names=list(parts)) if parts else pc.field(*path)
 
 
 @frozen

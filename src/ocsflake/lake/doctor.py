@@ -10,11 +10,15 @@ import hashlib
 import html
 import io
 import re
+import shutil
+import tempfile
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from ocsflake import ocsf
 from ocsflake.errors import ConfigError, LakeError
@@ -22,7 +26,7 @@ from ocsflake.lake._checks import CHECKS, Problem
 from ocsflake.lake._key_checks import check_key_of, place_of
 from ocsflake.lake._object_checks import check_object
 from ocsflake.lake.layout import glue_table
-from ocsflake.lake.storage import check_key
+from ocsflake.lake.storage import DirectoryStorage, check_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,6 +41,9 @@ __all__ = ["Diagnosis", "Finding", "doctor"]
 _OBJECTS_AT_ONCE = 4
 _GATHERED = 64
 _IN_MEMORY_BYTES = 32 * 1024 * 1024
+_PIECE_BYTES = 8 * 1024 * 1024
+_IDS = 1_000_000
+"""How many events of one partition are kept in mind, to find those that come again."""
 _SMALL_ROWS = 100_000
 _SMALL_BYTES = 16 * 1024 * 1024
 _SMALL_FILES = 8
@@ -161,21 +168,34 @@ class _Looked:
 def _look(storage: Storage, item: StoredObject, region: str) -> _Looked:
     place = place_of(item.key)
     if not item.key.endswith(".parquet"):
-        return _Looked(item, place, [Problem("stray-file", "it is no .parquet object", item.key.rpartition(".")[2])])
+        suffix = PurePosixPath(item.key).suffix
+        return _Looked(item, place, [Problem("stray-file", "it is no .parquet object", suffix)])
     problems = list(check_key_of(item.key, region))
     try:
         check_key(item.key, "the lake")
     except ConfigError:
         return _Looked(item, place, problems)  # it cannot be opened by its key
     try:
-        with storage.open(item.key) as stored:
-            small = item.bytes <= _IN_MEMORY_BYTES
-            content = stored.read() if small else b""
-            facts, found = check_object(cast("BinaryIO", io.BytesIO(content)) if small else stored, place)
+        with storage.open(item.key) as stored, _at_hand(storage, stored, item.bytes) as file:
+            facts, found = check_object(file, place)
+            content = file.getvalue() if isinstance(file, io.BytesIO) else b""
     except LakeError as error:
         return _Looked(item, place, [*problems, Problem("parquet", f"it cannot be read: {error}")])
     digest = hashlib.blake2b(content, digest_size=16).digest() if content else b""
     return _Looked(item, place, problems + found, facts, digest)
+
+
+@contextmanager
+def _at_hand(storage: Storage, stored: BinaryIO, size: int) -> Iterator[BinaryIO]:
+    """Give an object as a file of this machine, since the headers of its pages are read one by one."""
+    if size <= _IN_MEMORY_BYTES:
+        yield cast("BinaryIO", io.BytesIO(stored.read()))
+    elif isinstance(storage, DirectoryStorage):
+        yield stored
+    else:
+        with tempfile.TemporaryFile() as file:
+            shutil.copyfileobj(stored, file, _PIECE_BYTES)
+            yield file
 
 
 class _Seen:
@@ -214,16 +234,18 @@ class _Seen:
         count[0] += 1
 
 
-@frozen
+@define
 class _Source:
-    """What the objects of one custom source have in common, and in which partitions there are small ones."""
+    """What the objects of one custom source have in common, and what those of the present partition hold."""
 
     codecs: dict[frozenset[str], str] = field(factory=dict)
     classes: dict[int, str] = field(factory=dict)
-    columns: dict[frozenset[str], str] = field(factory=dict)
+    first: tuple[frozenset[str], str] | None = None
     types: dict[str, tuple[str, str]] = field(factory=dict)
-    contents: dict[tuple[str, bytes], str] = field(factory=dict)
     small: Counter[str] = field(factory=Counter)
+    folder: str = ""
+    contents: dict[bytes, str] = field(factory=dict)
+    ids: dict[int, str] = field(factory=dict)
 
     def compare(self, looked: _Looked) -> Iterator[Problem]:
         """Yield in what an object differs from those before it."""
@@ -231,9 +253,11 @@ class _Source:
         if facts is None:
             return
         folder = key.rpartition("/")[0]
-        twin = self.contents.setdefault((folder, looked.digest), key) if looked.digest else key
-        if twin != key:
-            yield Problem("duplicate", f"it has the same content as {twin}")
+        if folder != self.folder:  # objects come in the order of their keys
+            if self.small[self.folder] <= _SMALL_FILES:
+                del self.small[self.folder]
+            self.folder, self.contents, self.ids = folder, {}, {}
+        yield from self._repeats(key, facts, looked.digest)
         if facts.rows < _SMALL_ROWS and looked.item.bytes < _SMALL_BYTES:
             self.small[folder] += 1
         yield from _differing(self.codecs, facts.codecs, key, "mixed-codecs", "the codec is")
@@ -246,13 +270,25 @@ class _Source:
             known, where = self.types.setdefault(path, (kind, key))
             if known != kind:
                 yield Problem("mixed-types", f"{path} is {kind}, and {known} in {where}", path)
-        if (names := frozenset(facts.leaves)) not in self.columns:
-            if self.columns:
-                first_names, where = next(iter(self.columns.items()))
-                differing = sorted(names ^ first_names)
-                text = f"{len(differing)} columns are not in both it and {where}: {', '.join(differing[:3])}"
-                yield Problem("mixed-columns", text)
-            self.columns[names] = key
+        if self.first is None:
+            self.first = frozenset(facts.leaves), key
+        columns, where = self.first
+        if differing := sorted(columns ^ facts.leaves.keys()):
+            text = f"{len(differing)} columns are not in both it and {where}: {', '.join(differing[:3])}"
+            yield Problem("mixed-columns", text)
+
+    def _repeats(self, key: str, facts: Facts, digest: bytes) -> Iterator[Problem]:
+        """Yield what an object has that was seen in another one of its partition."""
+        twin = self.contents.setdefault(digest, key) if digest else key
+        again = [self.ids[one] for one in facts.ids if one in self.ids]
+        if twin != key:
+            yield Problem("duplicate", f"it has the same content as {twin}")
+        elif again:
+            where = Counter(again).most_common(1)[0][0]
+            text = f"{len(again):,} of its first {len(facts.ids):,} events are in {where} or others, by metadata.uid"
+            yield Problem("repeated", f"{text} and time")
+        if len(self.ids) < _IDS:
+            self.ids.update(dict.fromkeys(facts.ids, key))
 
     def whole(self, location: str) -> Iterator[tuple[str, Problem]]:
         """Yield what shows only when all objects were seen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
     from ocsflake.lake.storage import Storage, StoredObject
 
-__all__ = ["Footer", "footers", "read_footer"]
+__all__ = ["MERGED", "Footer", "footers", "read_footer"]
+
+MERGED = b"ocsflake.merged"
+"""In the metadata of an object that a compaction made: the names of those that it was made of, as a JSON list."""
 
 _FOOTERS_AT_ONCE = 8
 _GATHERED = 256
@@ -43,6 +47,21 @@ class Footer:
     last: int | None
     class_uid: int | None
     metadata: dict[bytes, bytes]
+
+    @property
+    def made_of(self) -> frozenset[str]:
+        """The names of the objects that a compaction made it of, and of those that these were made of.
+
+        Raises:
+            ValueError: If what another program wrote there is no list.
+        """
+        try:
+            names = json.loads(self.metadata.get(MERGED, b"[]"))
+        except RecursionError:
+            names = None
+        if not isinstance(names, list):
+            raise ValueError(f"{MERGED.decode()} is no list")  # noqa: TRY004 - it is text that is wrong
+        return frozenset(map(str, names))
 
 
 def footers(storage: Storage, items: Iterable[StoredObject]) -> Iterator[tuple[StoredObject, Footer]]:

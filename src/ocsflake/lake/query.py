@@ -1,40 +1,94 @@
-"""SQL over the tree of a lake, with DuckDB."""
+"""SQL over the tree of a lake, with DuckDB.
+
+A statement is looked at first: objects of partitions that it leaves out are not opened, and the views are made of what
+it names (`ocsflake.lake.views`).
+"""
 
 from __future__ import annotations
 
 import glob
 import re
-from collections import defaultdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from ocsflake import ocsf
 from ocsflake.errors import ConfigError, LakeError, MissingExtraError, did_you_mean
-from ocsflake.lake.layout import glue_database, glue_table
+from ocsflake.lake.dialect import MACROS, from_athena
+from ocsflake.lake.native_tables import NATIVE_TABLES, native_name
+from ocsflake.lake.reading import reading
+from ocsflake.lake.relations import Asked, relations
+from ocsflake.lake.views import View, create, quoted, views
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
     from ocsflake.errors import OcsflakeError
+    from ocsflake.lake.relations import Parameters
     from ocsflake.lake.storage import Storage
     from ocsflake.model import CustomSource
 
-__all__ = ["query"]
+__all__ = ["Query", "query"]
 
 _DIALECTS = ("athena", "duckdb")
-# DuckDB would make numbers of accounts and days, and an account would lose its leading zeros.
-_HIVE_TYPES = "{'region': VARCHAR, 'accountId': VARCHAR, 'eventDay': VARCHAR}"
 _BROKEN_STREAM = "reading the stream registered as"
 """What DuckDB says when a dataset fails."""
 _MISSING = re.compile(r"with name (\S+) does not exist")
 
 
+@frozen
+class Query:
+    """A statement with its parameters, for `ocsflake.Lake.query`; `ocsflake.queries` has some.
+
+    Attributes:
+        name: What it is called.
+        sql: The statement, in DuckDB's dialect; ``$name`` stands for a parameter.
+        parameters: Their values, by name. They are bound, and never become part of the text.
+        classes: OCSF names of the event classes that it reads. Those of which a lake has no events are empty, as long
+            as it has some of one.
+        key: The columns that tell one row of the result from all others.
+    """
+
+    name: str
+    sql: str = field(repr=False)
+    parameters: Mapping[str, object] = field(factory=dict)
+    classes: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+
+
+@frozen
+class _Lake:
+    """What is queried.
+
+    Attributes:
+        root: The directory, or the URI.
+        storage: Where its objects are kept.
+        sources: The custom sources that have objects.
+        region: The lake's own.
+        ocsf_version: Whose names attributes have.
+    """
+
+    root: Path | str
+    storage: Storage
+    sources: Sequence[CustomSource]
+    region: str
+    ocsf_version: str
+
+
 def query(
-    root: Path | str, storage: Storage, sources: Sequence[CustomSource], sql: str, *, dialect: str = "duckdb"
+    root: Path | str,
+    storage: Storage,
+    sources: Sequence[CustomSource],
+    sql: str | Query,
+    parameters: Parameters = None,
+    *,
+    dialect: str = "duckdb",
+    region: str = "us-east-1",
+    ocsf_version: str = ocsf.DEFAULT_VERSION,
 ) -> pa.Table:
     """Run one statement that reads over the custom sources of a lake; `ocsflake.Lake.query` says what it sees.
 
@@ -45,7 +99,10 @@ def query(
         storage: Where its objects are kept.
         sources: What to make views of.
         sql: The statement.
+        parameters: Of the statement.
         dialect: ``duckdb`` or ``athena``.
+        region: The lake's own.
+        ocsf_version: Whose attributes are NULL where no object has them.
 
     Raises:
         ConfigError: If the statement or the dialect is wrong.
@@ -62,10 +119,14 @@ def query(
         raise ConfigError(f"dialect {dialect!r}: give 'duckdb' or 'athena'{did_you_mean(dialect, _DIALECTS)}")
     if not sources:
         raise LakeError(f"{root} holds no events yet: write some into it first", path=str(root))
-    statement = _from_athena(sql) if dialect == "athena" else sql
-    views = _views(sources)
+    asked = sql if isinstance(sql, Query) else Query("", sql)
+    lake = _Lake(root, storage, sources, region, ocsf_version)
+    known = views(sources, region)
+    _check_classes(lake, asked, known)
+    given = asked.parameters if isinstance(sql, Query) else parameters
+    statement = from_athena(asked.sql) if dialect == "athena" else asked.sql
     errors: list[OcsflakeError] = []
-    run = partial(_run, root, storage, views, statement, errors)
+    run = partial(_run, lake, known, asked.classes, statement, given, errors)
     try:
         try:
             return run()
@@ -84,33 +145,27 @@ def query(
             raise first from error
         if _BROKEN_STREAM in str(error):
             raise LakeError(f"{root}: an object cannot be read: {error}", path=str(root)) from error
-        raise ConfigError(_explained(str(error), views)) from error
+        raise ConfigError(_explained(str(error), known, lake)) from error
     except duckdb.Error as error:
         raise LakeError(f"{root}: {error}", path=str(root)) from error
 
 
-@frozen
-class _View:
-    """A view of the objects of some custom sources.
-
-    Attributes:
-        sql: What begins the statement that makes it.
-        sources: Whose objects it has.
-        region: The lake Region that its objects are kept under, ``""`` for all.
-        named: Whether it has a column ``source``.
-    """
-
-    sql: str
-    sources: tuple[CustomSource, ...]
-    region: str = ""
-    named: bool = False
+def _check_classes(lake: _Lake, asked: Query, known: Mapping[str, View]) -> None:
+    if asked.classes and not any(name in known for name in asked.classes):
+        held = ", ".join(sorted(view.name for view in known.values() if view.united))
+        raise LakeError(
+            f"{lake.root}: {asked.name} reads events of {' and '.join(asked.classes)}, and this lake has none; it holds"
+            f" {held or 'no class that is known'}",
+            path=str(lake.root),
+        )
 
 
 def _run(
-    root: Path | str,
-    storage: Storage,
-    views: Mapping[str, _View],
+    lake: _Lake,
+    known: Mapping[str, View],
+    classes: Sequence[str],
     sql: str,
+    parameters: Parameters,
     errors: list[OcsflakeError],
     *,
     without: str = "",
@@ -118,8 +173,9 @@ def _run(
     """Run a statement in a DuckDB that reads below the lake and nowhere else, and installs nothing."""
     import duckdb
 
+    root = lake.root
     folders = {f"{root}/ext/", f"{glob.escape(str(root))}/ext/"} if isinstance(root, Path) else set()
-    allowed = ", ".join(map(_quoted, sorted(folders)))
+    allowed = ", ".join(map(quoted, sorted(folders)))
     with duckdb.connect(":memory:") as connection:
         connection.execute(
             f"""
@@ -128,112 +184,59 @@ def _run(
             SET allow_community_extensions = false;
             SET allowed_directories = [{allowed}];
             SET enable_external_access = false;
-            SET disabled_optimizers = {_quoted(without)};
+            SET disabled_optimizers = {quoted(without)};
+            SET parquet_metadata_cache = true;
+            SET python_enable_replacements = false;
+            SET TimeZone = 'UTC';
+            {MACROS if "ocsflake_ip" in sql.lower() else ""}
             """
         )
+        read = reading(sql)
+        wanted = dict(_named_in(sql, known))
+        wanted |= {name: View(name, (), event_class=name, united=True) for name in classes if name not in known}
         try:
-            tables = _Files(root) if isinstance(root, Path) else _Datasets(storage, connection, errors)
-            for view in _named_in(sql, views).values():
-                if parts := [part for source in view.sources for part in _selects(tables, source, view)]:
-                    connection.execute(view.sql + " UNION ALL BY NAME ".join(parts))
+            question = Asked(connection, lake.storage, read, parameters, errors)
+            made = {name: list(relations(question, lake.root, view)) for name, view in wanted.items()}
+            wanted = {name: view for name, view in wanted.items() if made[name] or name not in known}
+            for statement in create(wanted, made, read, lake.ocsf_version):
+                connection.execute(statement)
+        except duckdb.InternalException:
+            raise
         except duckdb.Error as error:
             raise LakeError(f"{root}: an object cannot be read: {error}", path=str(root)) from error
         connection.execute("SET lock_configuration = true")
         kinds = [statement.type.name for statement in connection.extract_statements(sql)]
         if kinds not in (["SELECT"], ["EXPLAIN"]):
             raise ConfigError(f"a query is one SELECT or EXPLAIN; this is {' and '.join(kinds) or 'none'}")
-        return connection.sql(sql).to_arrow_table()
+        return connection.sql(sql, params=parameters).to_arrow_table()
 
 
-def _views(sources: Sequence[CustomSource]) -> dict[str, _View]:
-    """Return the views by their own names."""
-    views: dict[str, _View] = {}
-    classes: dict[str, list[CustomSource]] = defaultdict(list)
-    for source in sources:
-        views[source.name.lower()] = _View(f"CREATE VIEW {_identifier(source.name)} AS ", (source,))
-        for region in source.regions:
-            database, table = _identifier(glue_database(region)), glue_table(region, source.name)
-            made = f"CREATE SCHEMA IF NOT EXISTS {database}; CREATE VIEW {database}.{_identifier(table)} AS "
-            views[table] = _View(made, (source,), region)
-        if source.event_class:
-            classes[source.event_class.rpartition("/")[2]].append(source)
-    for name, members in classes.items():
-        views[name] = _View(f"CREATE VIEW {_identifier(name)} AS ", tuple(members), named=True)
-    return views
-
-
-def _selects(tables: _Files | _Datasets, source: CustomSource, view: _View) -> Iterator[str]:
-    columns = (
-        '* EXCLUDE ("region", "accountId", "eventDay"), "region", "accountId" AS "accountid", "eventDay" AS "eventday"'
-    )
-    also = f', {_quoted(source.name)} AS "source"' if view.named else ""
-    where = f" WHERE region = {_quoted(view.region)}" if view.region else ""
-    for table in tables.of(source, view.region):
-        yield f"SELECT {columns}{also} FROM {table}{where}"  # noqa: S608 - all texts are quoted
-
-
-@frozen
-class _Files:
-    """The objects of a directory, which DuckDB reads by itself."""
-
-    root: Path
-
-    def of(self, source: CustomSource, region: str) -> Sequence[str]:
-        """Return what to select from for one custom source."""
-        folder = glob.escape(f"{self.root}/{source.location}")
-        files = _quoted(f"{folder}region={glob.escape(region) or '*'}/accountId=*/eventDay=*/*.parquet")
-        return [f"read_parquet({files}, union_by_name = true, hive_partitioning = true, hive_types = {_HIVE_TYPES})"]
-
-
-@frozen
-class _Datasets:
-    """The objects of any storage, as Arrow datasets that are known to a connection by name."""
-
-    storage: Storage
-    connection: Any
-    errors: list[OcsflakeError]
-    _names: dict[str, list[str]] = field(factory=dict, init=False)
-
-    def of(self, source: CustomSource, region: str) -> Sequence[str]:  # noqa: ARG002 - it has all Regions
-        """Return what to select from for one custom source."""
-        from ocsflake.lake.dataset import datasets
-
-        if source.location not in self._names:
-            found = datasets(self.storage, source.location, self.errors)
-            names = [f"{source.name}.{number}" for number in range(len(found))]
-            for name, dataset in zip(names, found, strict=True):
-                self.connection.register(name, dataset)
-            self._names[source.location] = [_identifier(name) for name in names]
-        return self._names[source.location]
-
-
-def _named_in(sql: str, views: Mapping[str, _View]) -> Mapping[str, _View]:
-    """Return the views whose names stand in the statement, all if none does; a view costs a look at all its files."""
+def _named_in(sql: str, views: Mapping[str, View]) -> Mapping[str, View]:
+    """Return the views whose names stand in the statement, all but Security Lake's own if none does."""
     text = sql.lower()
-    return {name: view for name, view in views.items() if name in text} or views
+    named = {name: view for name, view in views.items() if name in text}
+    return named or {name: view for name, view in views.items() if view.native is None}
 
 
-def _from_athena(sql: str) -> str:
-    import sqlglot
-
-    try:
-        return ";\n".join(sqlglot.transpile(sql, read="athena", write="duckdb"))
-    except sqlglot.errors.SqlglotError as error:
-        raise ConfigError(f"Athena's dialect: {error}") from error
-
-
-def _explained(message: str, views: Mapping[str, _View]) -> str:
+def _explained(message: str, known: Mapping[str, View], lake: _Lake) -> str:
     """Return DuckDB's message, with names of ours in place of its own guess when a view is missing."""
     missing = _MISSING.search(message)
     if not missing:
         return message
-    near = did_you_mean(missing[1].lower(), views)
-    return f"{message.splitlines()[0].rstrip('!')}{near}\nviews of this lake: {', '.join(sorted(views))}"
+    name = missing[1].strip('"').rpartition(".")[2].lower()
+    shown = ", ".join(sorted(view.name for view in known.values() if not view.database))
+    databases = ", ".join(sorted({view.database for view in known.values() if view.database}))
+    return (
+        f"{message.splitlines()[0].rstrip('!')}{_why_missing(name, known, lake)}\nviews of this lake: {shown}; and the"
+        f" tables of {databases}"
+    )
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _why_missing(name: str, known: Mapping[str, View], lake: _Lake) -> str:
+    if name in ocsf.load(lake.ocsf_version).classes:
+        return f"; it is a class of OCSF {lake.ocsf_version}, of which this lake has no events"
+    for region in {lake.region, *(each for source in lake.sources for each in source.regions)}:
+        for table in NATIVE_TABLES.values():
+            if name == native_name(region, table.name):
+                return f"; it has events of {table.log_type}, and this lake has none from {region}"
+    return did_you_mean(name, known)

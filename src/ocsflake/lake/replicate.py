@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from ocsflake.errors import ConfigError
+from ocsflake.errors import ConfigError, LakeError
+from ocsflake.lake.footer import footers
 from ocsflake.lake.layout import parse_key
 from ocsflake.lake.storage import lake_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ocsflake.lake.storage import Storage, StoredObject
 
 __all__ = ["Replicated", "replicate"]
@@ -35,7 +38,8 @@ class Replicated:
         there: Objects that the roll-up lake had already.
         outside: Objects that do not follow the layout.
         held: Partitions in which one of the two lakes was compacted after they were copied. Nothing of them is copied,
-            since that would double rows; remove them from the roll-up lake to copy them anew.
+            since that would double rows; remove them from the roll-up lake to copy them anew. Objects of other lakes
+            hold nothing back.
     """
 
     objects: int = 0
@@ -67,24 +71,35 @@ def replicate(origin: Storage, target: Storage, *, prefix: str = "ext/") -> Repl
         raise ConfigError("a lake cannot be replicated to itself")
     objects = size = already = outside = 0
     held: list[str] = []
-    listed = []
-    for item in origin.objects(prefix):
-        if parse_key(item.key):
-            listed.append(item)
-        else:
-            outside += 1
-    for folder, items in groupby(listed, lambda item: item.key.rpartition("/")[0]):
-        found = list(items)
-        had = {item.key: item.bytes for item in target.objects(f"{folder}/") if parse_key(item.key)}
-        if had.keys() - {item.key for item in found}:
+    for folder, items in groupby(origin.objects(prefix), lambda item: item.key.rpartition("/")[0]):
+        found = []
+        for item in items:
+            if parse_key(item.key):
+                found.append(item)
+            else:
+                outside += 1
+        had = {item.key: item for item in target.objects(f"{folder}/") if parse_key(item.key)} if found else {}
+        missing = [item for item in found if item.key not in had or had[item.key].bytes != item.bytes]
+        others = [had[key] for key in had.keys() - {item.key for item in found}]
+        if missing and others and not _names(origin, missing).isdisjoint(_names(target, others)):
             held.append(folder)
             continue
-        missing = [item for item in found if had.get(item.key) != item.bytes]
         already += len(found) - len(missing)
         for item in missing:
             _copy(origin, target, item)
             objects, size = objects + 1, size + item.bytes
     return Replicated(objects, size, already, outside, tuple(held))
+
+
+def _names(storage: Storage, items: Sequence[StoredObject]) -> set[str]:
+    """Return the names of objects, and of those that a compaction made them of."""
+    names = {item.key.rpartition("/")[2] for item in items}
+    for item, footer in footers(storage, items):
+        try:
+            names |= footer.made_of
+        except ValueError as error:
+            raise LakeError(f"{item.key}: what it was made of cannot be read", path=item.key) from error
+    return names
 
 
 def _copy(origin: Storage, target: Storage, item: StoredObject) -> None:

@@ -184,26 +184,35 @@ class S3Storage:
         check_key(key, self.root)
         tail, about = self._get(key, f"bytes=-{_TAIL_BYTES}")
         size = int(about.get("ContentRange", "").rpartition("/")[2] or len(tail))
-        return cast("BinaryIO", _Reader(self, key, size, tail))
+        return cast("BinaryIO", _Reader(self, key, size, tail, about.get("ETag", "")))
 
-    def read(self, key: str, start: int, end: int) -> bytes:
+    def read(self, key: str, start: int, end: int, etag: str = "") -> bytes:
         """Return the bytes of an object from `start` to just before `end`.
 
+        Args:
+            key: Of the object.
+            start: The first byte.
+            end: The byte after the last.
+            etag: That of the object when it was opened, if it has one.
+
         Raises:
-            LakeError: If they cannot be read.
+            LakeError: If they cannot be read, or the object was replaced.
         """
-        found, _ = self._get(key, f"bytes={start}-{end - 1}")
+        found, _ = self._get(key, f"bytes={start}-{end - 1}", etag)
         if len(found) != end - start:
-            raise LakeError(f"{self.root}{key} is not what it was when it was opened: read it again", path=key)
+            raise _replaced(self.root, key)
         return found
 
-    def _get(self, key: str, span: str) -> tuple[bytes, Mapping[str, Any]]:
+    def _get(self, key: str, span: str, etag: str = "") -> tuple[bytes, Mapping[str, Any]]:
         bucket, prefix = aws.s3_address(self.root)
+        condition = {"IfMatch": etag} if etag else {}
 
         def get(client: Any) -> tuple[bytes, Mapping[str, Any]]:
             try:
-                about = client.get_object(Bucket=bucket, Key=prefix + key, Range=span)
+                about = client.get_object(Bucket=bucket, Key=prefix + key, Range=span, **condition)
             except client.exceptions.ClientError as error:
+                if getattr(aws.failure(error), "kind", "") == "changed":
+                    raise _replaced(self.root, key) from error
                 if error.response["Error"]["Code"] != "InvalidRange":
                     raise
                 about = client.get_object(Bucket=bucket, Key=prefix + key)  # it is shorter than its tail was to be
@@ -282,14 +291,19 @@ class S3Storage:
             raise known from error
 
 
+def _replaced(root: str, key: str) -> LakeError:
+    return LakeError(f"{root}{key} is not what it was when it was opened: read it again", path=key)
+
+
 class _Reader(io.RawIOBase):
     """An object, read by ranges; its tail is at hand."""
 
-    def __init__(self, storage: S3Storage, key: str, size: int, tail: bytes) -> None:
+    def __init__(self, storage: S3Storage, key: str, size: int, tail: bytes, etag: str) -> None:
         self._storage = storage
         self._key = key
         self._size = size
         self._tail = tail
+        self._etag = etag
         self._place = 0
 
     def readable(self) -> bool:
@@ -316,7 +330,10 @@ class _Reader(io.RawIOBase):
             return 0
         before = self._size - len(self._tail)
         in_tail = start >= before
-        found = self._tail[start - before : end - before] if in_tail else self._storage.read(self._key, start, end)
+        if in_tail:
+            found = self._tail[start - before : end - before]
+        else:
+            found = self._storage.read(self._key, start, end, self._etag)
         view[: len(found)] = found
         self._place += len(found)
         return len(found)

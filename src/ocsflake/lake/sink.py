@@ -10,24 +10,27 @@ from urllib.parse import unquote, urlsplit
 from attrs import evolve, field, frozen
 
 from ocsflake import ocsf
-from ocsflake.aws import s3_address
+from ocsflake.aws import make_client, s3_address
 from ocsflake.errors import ConfigError, did_you_mean
 from ocsflake.lake.commit import LakeCommit
-from ocsflake.lake.layout import check_region, location, source_name
+from ocsflake.lake.layout import check_region, glue_database, location, source_name
 from ocsflake.lake.s3 import S3Storage
 from ocsflake.lake.storage import DirectoryStorage, Storage
 from ocsflake.model import CustomSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from datetime import date
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import date, datetime
 
     import pyarrow as pa
     from attrs import Attribute
 
+    from ocsflake.lake.athena import AthenaResult
     from ocsflake.lake.compact import Compacted
     from ocsflake.lake.doctor import Diagnosis
+    from ocsflake.lake.query import Query
     from ocsflake.lake.replicate import Replicated
+    from ocsflake.lake.report import LakeReport
     from ocsflake.lake.subscribe import Delivery
     from ocsflake.lake.usage import Usage
     from ocsflake.model import EventBatch
@@ -222,16 +225,24 @@ class Lake:
                 sources.append(evolve(source, event_class=event_class, regions=regions))
         return tuple(sources)
 
-    def query(self, sql: str, *, dialect: Literal["duckdb", "athena"] = "duckdb") -> pa.Table:
+    def query(
+        self,
+        sql: str | Query,
+        parameters: Mapping[str, object] | Sequence[object] | None = None,
+        *,
+        dialect: Literal["duckdb", "athena"] = "duckdb",
+    ) -> pa.Table:
         """Run a ``SELECT`` over the lake, with DuckDB.
 
         There is a view for each custom source (``aws_cloudtrail_6003``, and the names of its Glue database and table),
         and one for each event class over all its sources (``api_activity``, with a column ``source``). Partitions are
         the columns ``region``, ``accountid`` and ``eventday``, all of them text; give ``eventday`` a range, and only
-        those days are read.
+        objects of those days are opened. The tables of Security Lake's own sources are there too, by their names in
+        Glue, made of what our mappers make of the same logs. Times are in UTC.
 
         Args:
-            sql: One statement that reads. It can reach nothing but this lake.
+            sql: One statement that reads, or one of `ocsflake.queries`. It can reach nothing but this lake.
+            parameters: What is bound to the statement: values by name (``$day``) or by place (``?``).
             dialect: ``"athena"`` translates from Athena's SQL first.
 
         Raises:
@@ -241,7 +252,55 @@ class Lake:
         """
         from ocsflake.lake.query import query
 
-        return query(self.root, self.storage, self.sources(), sql, dialect=dialect)
+        return query(
+            self.root,
+            self.storage,
+            self.sources(),
+            sql,
+            parameters,
+            dialect=dialect,
+            region=self.region,
+            ocsf_version=self.ocsf_version,
+        )
+
+    def athena(
+        self,
+        sql: str,
+        parameters: Sequence[object] = (),
+        *,
+        database: str = "",
+        workgroup: str = "",
+        output_location: str = "",
+        client: Any = None,
+    ) -> AthenaResult:
+        """Run a statement over the lake on AWS, with Athena; see `ocsflake.lake.athena`.
+
+        Args:
+            sql: The statement, in Athena's dialect.
+            parameters: What is bound to its ``?``, in order.
+            database: The Glue database; that of Security Lake in the lake's Region if it is not given.
+            workgroup: Athena's ``primary`` if it is not given.
+            output_location: An ``s3://`` URI for the result; if it is not given, what the workgroup says.
+            client: A boto3 client for Athena; if it is not given, one of the lake's session.
+
+        Raises:
+            ConfigError: If the lake is a directory, Athena refuses the statement, or a parameter is of no kind that it
+                takes.
+            LakeError: If Athena fails, or a permission is missing, which the message names.
+            MissingExtraError: If boto3 is not installed.
+        """
+        from ocsflake.lake.athena import run
+
+        if isinstance(self.root, Path):
+            raise ConfigError(f"{self.root} is a directory, which Athena cannot read: ask it with query()")
+        return run(
+            client or make_client("athena", self.session, region=self.region),
+            sql,
+            parameters,
+            database=database or glue_database(self.region),
+            workgroup=workgroup,
+            output_location=output_location,
+        )
 
     def doctor(self, *, region: str = "") -> Diagnosis:
         """Look over all objects, whoever wrote them, by the contract of Security Lake; see `ocsflake.lake.doctor`.
@@ -265,6 +324,26 @@ class Lake:
         from ocsflake.lake.usage import usage
 
         return usage(self.storage)
+
+    def report(self, *, since: str | datetime | None = None, rejects: str | Path | None = None) -> LakeReport:
+        """Return what the lake holds and what stands out in it, for people; its ``html`` is a page of its own.
+
+        Args:
+            since: Only days from this one on, in UTC: an age such as ``7d``, a date, or a datetime.
+            rejects: The folder that runs were given as `rejects`, which need not be there; by default
+                ``.ocsflake/rejects`` in a directory, if it is there.
+
+        Raises:
+            ConfigError: If `since` is no time.
+            LakeError: If an object or a file of rejects cannot be read.
+            MissingExtraError: If DuckDB is not installed.
+        """
+        from ocsflake.lake.report import report
+
+        if rejects is None and isinstance(self.root, Path):
+            found = self.root / ".ocsflake" / "rejects"
+            rejects = found if found.is_dir() else None
+        return report(self, since=since, rejects=rejects)
 
     def compact(self, *, before: date | None = None) -> Compacted:
         """Merge the small objects of closed days into full ones; see `ocsflake.lake.compact`.

@@ -5,13 +5,16 @@ confirms; what is not confirmed comes again. `ocsflake.notifications` says which
 sends its subscribers events of EventBridge's shape (contract rule 38).
 
 Objects of Security Lake's own sources are read as well: gzip and lists of two levels are no different to the consumer.
+An object that `ocsflake.lake.compact` made is a new one too, though its events were in others.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +22,7 @@ from attrs import field, frozen
 
 from ocsflake import aws
 from ocsflake.errors import ConfigError, LakeError
+from ocsflake.lake.layout import check_region
 from ocsflake.lake.s3 import S3Storage
 from ocsflake.notifications import new_objects
 from ocsflake.retry import retry
@@ -34,7 +38,8 @@ _log = logging.getLogger(__name__)
 
 _BATCH_ROWS = 65_536
 _VISIBILITY_SECONDS = 300
-_WAIT_SECONDS = 20
+_WAIT_SECONDS, _LOOK_SECONDS = 20, 1
+"""A queue that is asked to wait for any time asks all of its servers."""
 
 
 @frozen(eq=False)
@@ -95,7 +100,7 @@ def from_queue(
     client: Any = None,
     follow: bool = False,
     visibility: int = _VISIBILITY_SECONDS,
-    wait: int = _WAIT_SECONDS,
+    wait: int | None = None,
     stop: threading.Event | None = None,
 ) -> Iterator[Delivery]:
     """Yield what a queue of SQS tells of, a message at a time.
@@ -107,10 +112,11 @@ def from_queue(
     Args:
         storage: The lake in S3.
         queue_url: The queue.
-        client: A boto3 client for SQS; if it is not given, one of the storage's session.
+        client: A boto3 client for SQS; if it is not given, one of the storage's session, in the Region that the queue's
+            URL names.
         follow: Whether to wait for more when the queue is empty.
         visibility: Seconds that a message is kept at a time.
-        wait: Seconds that the queue is asked to wait for a message, 20 at most.
+        wait: Seconds that the queue is asked to wait for a message; if not given, 20 with `follow`, and 1 without.
         stop: Ends this when it is set, after the delivery under way.
 
     Raises:
@@ -120,8 +126,18 @@ def from_queue(
     """
     if not isinstance(storage, S3Storage):
         raise ConfigError("a queue tells of objects in S3: open the lake by its s3:// URI, or use from_listing()")
-    sqs = client or aws.make_client("sqs", storage.session, region=storage.region)
+    sqs = client or aws.make_client("sqs", storage.session, region=_region(queue_url) or storage.region)
+    if wait is None:
+        wait = _WAIT_SECONDS if follow else _LOOK_SECONDS
     return _deliveries(storage, _Queue(sqs, queue_url, visibility, wait), follow, stop or threading.Event())
+
+
+def _region(queue_url: str) -> str:
+    """Return the AWS Region that the URL of a queue names, ``""`` if it names none."""
+    for label in (urlsplit(queue_url).hostname or "").split("."):
+        with suppress(ConfigError):
+            return check_region(label)
+    return ""
 
 
 def _deliveries(storage: S3Storage, queue: _Queue, follow: bool, stop: threading.Event) -> Iterator[Delivery]:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from ocsflake import ocsf
+from ocsflake.charts import days, legend, rendering, size_text, table, text
 from ocsflake.errors import ConfigError, did_you_mean
-from ocsflake.lake.chart import chart, size_text
 from ocsflake.lake.footer import footers
 from ocsflake.lake.layout import parse_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ocsflake.lake.footer import Footer
     from ocsflake.lake.storage import Storage, StoredObject
@@ -128,7 +128,9 @@ class Usage:
 
     def _repr_html_(self) -> str:
         by_day = {(source, day): amount.bytes for (source, day), amount in self.by("source", "day").items()}
-        return chart(by_day, self.table("source", "event_class"), self.summary)
+        head, *rows = self.table("source", "event_class")
+        chart = days(by_day, title="Bytes by day, stacked by custom source", value_text=size_text)
+        return rendering(f"<p>{text(self.summary)}</p>", chart, legend(by_day), table(head, rows))
 
 
 def usage(storage: Storage, prefix: str = "") -> Usage:
@@ -144,13 +146,16 @@ def usage(storage: Storage, prefix: str = "") -> Usage:
     classes = {uid: name for name, uid in ocsf.load(ocsf.versions()[-1]).classes.items()}
     found: dict[tuple[str, ...], Amount] = {}
     others = Amount()
-    listed: list[StoredObject] = []
-    for item in storage.objects(prefix):
-        if parse_key(item.key):
-            listed.append(item)
-        elif not item.key.startswith("."):
-            others += Amount(objects=1, bytes=item.bytes)
-    for item, footer in footers(storage, listed):
+
+    def of_the_layout() -> Iterator[StoredObject]:
+        nonlocal others
+        for item in storage.objects(prefix):
+            if parse_key(item.key):
+                yield item
+            elif not item.key.startswith("."):
+                others += Amount(objects=1, bytes=item.bytes)
+
+    for item, footer in footers(storage, of_the_layout()):
         group = _group(item.key, footer, classes)
         found[group] = found.get(group, Amount()) + Amount(1, item.bytes, footer.rows, footer.first, footer.last)
     return Usage(dict(sorted(found.items())), others)

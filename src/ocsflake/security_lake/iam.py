@@ -159,14 +159,12 @@ def missing_permissions(
     """
     if who.arn.endswith(":root"):
         return ()
-    lacking = []
+    lacking: list[str] = []
     try:
         arn = _policy_source(service, region, who)
         for statement in statements:
             for result in _simulated(service, region, arn, statement):
-                if result["EvalDecision"] != "allowed":
-                    resource = result.get("EvalResourceName", "*")
-                    lacking.append(result["EvalActionName"] + ("" if resource == "*" else f" on {resource}"))
+                lacking += _denied(result)
     except Exception as error:
         if aws.failure(error) is None:
             raise
@@ -222,6 +220,18 @@ def _policy_source(service: Service, region: str, who: Caller) -> str:
         if aws.failure(error) is None:
             raise
         return f"arn:{who.partition}:iam::{who.account}:role/{name}"
+
+
+def _denied(result: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a result of the simulation denies; what it says itself is the strictest of all its resources."""
+    action = result["EvalActionName"]
+    resources = result.get("ResourceSpecificResults", ())
+    for resource in resources:
+        if resource["EvalResourceDecision"] != "allowed":
+            name = resource["EvalResourceName"]
+            yield action if name == "*" else f"{action} on {name}"
+    if not resources and result["EvalDecision"] != "allowed":
+        yield action
 
 
 def _simulated(service: Service, region: str, arn: str, statement: Statement) -> Iterator[Mapping[str, Any]]:

@@ -49,7 +49,7 @@ class Step:
 
     region: str
     operation: str
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Any] = field(repr=False)
     purpose: str
     subscriber: str = field(default="", kw_only=True)
 

@@ -69,7 +69,8 @@ def _principal(_instance: Any, attribute: Attribute[str], value: str) -> None:
 def _external_id(_instance: Any, attribute: Attribute[str], value: str) -> None:
     if not _EXTERNAL_ID.fullmatch(value):
         raise ConfigError(
-            f"{attribute.name}={value!r}: an external id has 2 to 1224 letters, digits and characters of _+=,.@:/-"
+            f"{attribute.name}= of {len(value)} characters: an external id has 2 to 1224 letters, digits and characters"
+            " of _+=,.@:/-"
         )
 
 
@@ -146,7 +147,7 @@ class CustomSources:
     sources: tuple[NewSource, ...] = field(converter=_sources)
     regions: tuple[str, ...] = field(converter=_distinct, validator=_regions, kw_only=True)
     provider: str = field(validator=_principal, kw_only=True)
-    external_id: str = field(validator=_external_id, kw_only=True)
+    external_id: str = field(validator=_external_id, kw_only=True, repr=False)
     crawler_role_arn: str = field(validator=[_needed, _role], kw_only=True)
 
     @sources.validator
@@ -282,7 +283,7 @@ class Subscriber:
     region: str = field(kw_only=True)
     sources: tuple[str, ...] = field(converter=_distinct, kw_only=True)
     principal: str = field(validator=_principal, kw_only=True)
-    external_id: str = field(validator=_external_id, kw_only=True)
+    external_id: str = field(validator=_external_id, kw_only=True, repr=False)
     access: Literal["s3", "query"] = field(default="s3", kw_only=True)
     description: str = field(default="", kw_only=True)
 

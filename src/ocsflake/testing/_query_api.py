@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["answer"]
 
+_DECISIONS = ("allowed", "implicitDeny")
+_PAGE = 3
+
 
 def answer(
     body: bytes,
@@ -29,7 +32,7 @@ def answer(
         account: That roles are in.
         caller: The ARN of who calls.
         roles: The external id that each role asks for.
-        denied: Actions that are not allowed.
+        denied: Actions that are not allowed, some of them on one resource only.
         assumed: Takes each role that is assumed.
         seconds: How long its credentials last.
     """
@@ -56,20 +59,28 @@ def answer(
 
 
 def _simulation(asked: Mapping[str, str], denied: Collection[str]) -> str:
-    """Return a page of the results: one for each action and resource."""
+    """Return a page of the results: one for each action, with what is so of each resource."""
     actions, resources = (
         [value for name, value in asked.items() if name.startswith(f"{kind}.member.")]
         for kind in ("ActionNames", "ResourceArns")
     )
-    results = [
-        f"<member><EvalActionName>{escape(action)}</EvalActionName>"
-        f"<EvalResourceName>{escape(resource)}</EvalResourceName>"
-        f"<EvalDecision>{'implicitDeny' if action in denied else 'allowed'}</EvalDecision></member>"
-        for action in actions
-        for resource in resources
-    ]
+    results = []
+    for action in actions:
+        denials = [not {action, f"{action} on {resource}"}.isdisjoint(denied) for resource in resources]
+        specific = "".join(
+            f"<member><EvalResourceName>{escape(resource)}</EvalResourceName>"
+            f"<EvalResourceDecision>{_DECISIONS[denial]}</EvalResourceDecision></member>"
+            for resource, denial in zip(resources, denials, strict=True)
+            if resource != "*"
+        )
+        results.append(
+            f"<member><EvalActionName>{escape(action)}</EvalActionName>"
+            f"<EvalResourceName>{escape(resources[0])}</EvalResourceName>"
+            f"<EvalDecision>{_DECISIONS[any(denials)]}</EvalDecision>"
+            f"<ResourceSpecificResults>{specific}</ResourceSpecificResults></member>"
+        )
     start = int(asked.get("Marker", "0"))
-    end = start + 10
+    end = start + _PAGE
     more = f"<Marker>{end}</Marker>" if end < len(results) else ""
     shown = "".join(results[start:end])
     return f"<EvaluationResults>{shown}</EvaluationResults><IsTruncated>{str(bool(more)).lower()}</IsTruncated>{more}"

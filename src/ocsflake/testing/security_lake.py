@@ -69,8 +69,9 @@ class SecurityLakeServer:
     Attributes:
         url: Where it listens.
         calls: How often each operation was called.
-        denied: Actions that the simulation of IAM does not allow, such as ``glue:CreateCrawler``; with
-            ``iam:SimulatePrincipalPolicy`` among them, it may not be asked. One of Security Lake is refused as well.
+        denied: Actions that the simulation of IAM does not allow, such as ``glue:CreateCrawler``, or
+            ``glue:CreateCrawler on arn:...``; with ``iam:SimulatePrincipalPolicy`` among them, it may not be asked.
+            One of Security Lake is refused as well.
         roles: The external id that each role asks for, by its ARN: those of custom sources, and any that you add.
         assumed: The roles that were assumed, in order.
         credential_seconds: How long the credentials of a role last.

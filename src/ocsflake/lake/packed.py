@@ -1,0 +1,187 @@
+"""Rows without what is the same in all of them.
+
+Most columns of a log's events hold one value: the class and its name, the product, the profiles, what no log of that
+kind has. Such a column is kept as that one value, so that events which are held, sorted or spilled take the time and
+the memory of what differs.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["Packed", "encoded", "joined", "leaf_paths", "pack", "repeated", "unpack"]
+
+_FIRST = pa.array([0], pa.int8())
+_ZERO = pa.scalar(0, pa.int8())
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+
+
+@frozen(eq=False)
+class Packed:
+    """Rows of a schema.
+
+    Attributes:
+        rows: How many.
+        leaves: The columns, each struct as where it is present (truth values) and then its members, at any depth. One
+            of length 1 stands for all rows.
+    """
+
+    rows: int
+    leaves: tuple[pa.Array, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of what differs."""
+        return sum(leaf.nbytes for leaf in self.leaves if len(leaf) > 1)
+
+    def slice(self, start: int, length: int) -> Packed:
+        """Return some rows, without copying."""
+        return Packed(length, tuple(leaf if len(leaf) == 1 else leaf.slice(start, length) for leaf in self.leaves))
+
+
+def pack(batch: pa.RecordBatch) -> Packed:
+    """Return the rows of a batch; at least one."""
+    return Packed(batch.num_rows, tuple(leaf for column in batch.columns for leaf in _packed(column)))
+
+
+def unpack(packed: Packed, schema: pa.Schema) -> pa.RecordBatch:
+    """Return packed rows as a batch of their schema."""
+    leaves = iter(packed.leaves)
+    return pa.RecordBatch.from_arrays([_unpacked(f.type, leaves, packed.rows) for f in schema], schema=schema)
+
+
+def joined(parts: list[Packed], order: pa.Array | None = None) -> Packed:
+    """Return the rows of several parts as one, one part after the other, or in another order (row numbers).
+
+    The list is emptied, so that each column can go as soon as its copy is made: there may be much of them.
+    """
+    counts = [part.rows for part in parts]
+    columns = list(zip(*(part.leaves for part in parts), strict=True))
+    parts.clear()
+    columns.reverse()
+    leaves = []
+    while columns:
+        leaf = _join(columns.pop(), counts)
+        leaves.append(leaf if order is None or len(leaf) == 1 else leaf.take(order))
+    return Packed(sum(counts), tuple(leaves))
+
+
+def leaf_paths(schema: pa.Schema) -> Iterator[tuple[str, pa.DataType | None]]:
+    """Yield path and type of each leaf of packed rows; ``None`` for where a struct is present."""
+    for field in schema:
+        yield from _paths(field.name, field.type)
+
+
+def encoded(schema: pa.Schema, parts: Sequence[Packed]) -> pa.Schema:
+    """Return a schema with dictionaries for text that is the same in all rows, and which `unpack` then gives those.
+
+    A dictionary of one value holds nothing that is not in the rows.
+    """
+    once = iter([_same(leaves) for leaves in zip(*(part.leaves for part in parts), strict=True)])
+    return pa.schema([field.with_type(_encoded(field.type, once)) for field in schema])
+
+
+def _encoded(kind: pa.DataType, once: Iterator[bool]) -> pa.DataType:
+    same = next(once)
+    if pa.types.is_struct(kind):
+        return pa.struct([child.with_type(_encoded(child.type, once)) for child in kind])
+    if same and pa.types.is_string(kind):
+        return _TEXT
+    if same and pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
+        return pa.list_(kind.value_field.with_type(_TEXT))
+    return kind
+
+
+def _paths(path: str, kind: pa.DataType) -> Iterator[tuple[str, pa.DataType | None]]:
+    if pa.types.is_struct(kind):
+        yield path, None
+        for child in kind:
+            yield from _paths(f"{path}.{child.name}", child.type)
+    else:
+        yield path, kind
+
+
+def _packed(column: pa.Array) -> Iterator[pa.Array]:
+    if pa.types.is_struct(column.type):
+        yield _once(column.is_valid()) if column.null_count else pa.array([True])
+        for place in range(column.type.num_fields):
+            yield from _packed(column.field(place))
+    else:
+        yield _once(column)
+
+
+def _once(column: pa.Array) -> pa.Array:
+    """Return one value if all are the same, else the column."""
+    count = len(column)
+    if not column.slice(0, 1).equals(column.slice(count - 1)):
+        return column
+    if _has_floats(column.type) and column.null_count < count:
+        return column
+    same = count == 1 or column.slice(1).equals(column.slice(0, count - 1))
+    return column.take(_FIRST) if same else column  # a slice would keep all of it in memory
+
+
+def _has_floats(kind: pa.DataType) -> bool:
+    """Return whether a type holds floats: 0.0 equals -0.0 and is another value."""
+    return pa.types.is_floating(kind) or any(_has_floats(kind.field(place).type) for place in range(kind.num_fields))
+
+
+def _same(leaves: Sequence[pa.Array]) -> bool:
+    """Return whether parts of a leaf have one value, and the same."""
+    first = leaves[0]
+    return all(len(leaf) == 1 and leaf.equals(first) for leaf in leaves) and not _has_floats(first.type)
+
+
+def _join(leaves: Sequence[pa.Array], counts: Iterable[int]) -> pa.Array:
+    if len(leaves) == 1 or _same(leaves):
+        return leaves[0]
+    return pa.concat_arrays([repeated(leaf, count) for leaf, count in zip(leaves, counts, strict=True)])
+
+
+def repeated(leaf: pa.Array, rows: int) -> pa.Array:
+    """Return a leaf with a value for each row."""
+    if len(leaf) == rows:
+        return leaf
+    if leaf.null_count:
+        return pa.nulls(rows, leaf.type)
+    if pa.types.is_nested(leaf.type):
+        return leaf.take(pa.repeat(_ZERO, rows))
+    return pa.repeat(leaf[0], rows)
+
+
+def _unpacked(kind: pa.DataType, leaves: Iterator[pa.Array], rows: int) -> pa.Array:
+    leaf = next(leaves)
+    if pa.types.is_struct(kind):
+        children = [_unpacked(child.type, leaves, rows) for child in kind]
+        absent = None if len(leaf) == 1 and leaf[0].as_py() else pc.invert(repeated(leaf, rows))
+        return pa.StructArray.from_arrays(children, fields=list(kind), mask=absent)
+    if kind == leaf.type:
+        return repeated(leaf, rows)
+    if pa.types.is_list(kind):
+        return _listed(leaf, rows, kind)
+    return repeated(leaf.dictionary_encode(), rows)
+
+
+def _listed(leaf: pa.Array, rows: int, kind: pa.DataType) -> pa.Array:
+    """Return a leaf of lists of text as lists of dictionaries."""
+    if len(leaf) == rows or leaf.null_count:
+        return repeated(leaf, rows).cast(kind)
+    values = leaf.flatten().dictionary_encode()
+    offsets, places = _tiles(len(values), 1 << (rows - 1).bit_length())
+    values = pa.DictionaryArray.from_arrays(values.indices.take(places.slice(0, rows * len(values))), values.dictionary)
+    return pa.ListArray.from_arrays(offsets.slice(0, rows + 1), values, type=kind)
+
+
+@functools.lru_cache(maxsize=16)
+def _tiles(width: int, rows: int) -> tuple[pa.Array, pa.Array]:
+    """Return the offsets of lists of one length, and the places within each list, again and again."""
+    offsets = pa.array(range(0, (rows + 1) * width, width) if width else [0] * (rows + 1), pa.int32())
+    return offsets, pa.array([*range(width)] * rows, pa.int32())
