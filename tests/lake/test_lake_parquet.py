@@ -10,6 +10,7 @@ import pytest
 from lake_events import SCHEMA, T0, event, events
 from parquet_pages import pages
 
+from ocsflake.lake.packed import pack
 from ocsflake.lake.parquet import ObjectWriter, leaves
 
 MB = 1_000_000
@@ -18,7 +19,7 @@ MB = 1_000_000
 def write(path, batch, step=2_000):
     writer = ObjectWriter(path, batch.schema)
     for start in range(0, batch.num_rows, step):
-        writer.write(batch.slice(start, step))
+        writer.write(pack(batch.slice(start, step)))
     writer.close()
     assert writer.rows == batch.num_rows
     return pq.read_metadata(path)

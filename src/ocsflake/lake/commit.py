@@ -21,6 +21,7 @@ from attrs import frozen
 
 from ocsflake.errors import LakeError
 from ocsflake.lake.layout import DAY_MS, account_partition, day_text, object_key
+from ocsflake.lake.packed import pack
 from ocsflake.lake.parquet import ObjectWriter, leaves
 from ocsflake.lake.spool import Rows, Spool
 from ocsflake.lake.storage import lake_errors
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from ocsflake.lake.packed import Packed
     from ocsflake.lake.storage import Storage
     from ocsflake.model import CustomSource, EventBatch
 
@@ -39,8 +41,14 @@ _GENERATION_ROWS = 500_000
 _GENERATION_BYTES = 1024 * 1024 * 1024
 _FULL_ROWS = 100_000
 """A row group, nearly; an object of that size is worth its request and its place in a listing."""
-_PENDING_BYTES = 24 * 1024 * 1024
+_MEMORY_BYTES = 72 * 1024 * 1024
+"""What the events in memory may take, and besides as much as `_MAPPED_ROWS` more of them would."""
+_MAPPED_ROWS = 32_000
+_FEW_ROWS = 1_000
+"""Fewer do not tell how large events are."""
 _PUTS_AT_ONCE = 8
+_CLUSTER_ROWS = 256
+"""Rows of one partition that follow one another, as they do where files have an account and a day each."""
 _TIME_END = 253_402_300_800_000
 """The year 10000."""
 
@@ -100,8 +108,9 @@ class LakeCommit:
                 self._feeds[kind] = _Feed(prefix, self._source_of(batch), batch)
             self._feeds[kind].write(batch.events)
             spools = [feed.spool for feed in self._feeds.values()]
-            while sum(spool.pending_bytes for spool in spools) > _PENDING_BYTES:
+            while _too_many(spools):
                 max(spools, key=lambda spool: spool.pending_bytes).spill()
+                pa.default_memory_pool().release_unused()
 
     @property
     def full(self) -> bool:
@@ -206,7 +215,8 @@ class _Feed:
         while events.num_rows:
             part = events.slice(0, _GENERATION_ROWS - self.spool.rows)
             events = events.slice(part.num_rows)
-            self.spool.append(Rows(self._keys(part), part))
+            for rows in _clustered(Rows(self._keys(part), pack(part))):
+                self.spool.append(rows)
             if self.spool.rows == _GENERATION_ROWS or self.spool.spilled_bytes >= _GENERATION_BYTES:
                 self.end_generation()
 
@@ -219,9 +229,10 @@ class _Feed:
         for partition, batches in itertools.groupby(pieces, operator.itemgetter(0)):
             path = self._prefix.with_name(f"{self._prefix.name}-{self._part}-{partition}.parquet")
             writer = ObjectWriter(path, self._schema)
-            for _, batch in batches:
-                writer.write(batch)
+            for _, events in batches:
+                writer.write(events)
             writer.close()
+            pa.default_memory_pool().release_unused()  # or it would keep what the largest object took
             account, day = names[partition]
             size = path.stat().st_size
             self.staged.append(_Staged(path, account, day_text(day), self._part, writer.rows, size))
@@ -261,13 +272,30 @@ class _Feed:
         return time
 
 
-def _by_partition(rows: Rows) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _too_many(spools: Sequence[Spool]) -> bool:
+    """Return whether the events in memory leave too little of it to map more: large ones take more there, too."""
+    rows = sum(spool.pending_rows for spool in spools)
+    size = sum(spool.pending_bytes for spool in spools)
+    return size + _MAPPED_ROWS * size // max(rows, _FEW_ROWS) > _MEMORY_BYTES
+
+
+def _clustered(rows: Rows) -> list[Rows]:
+    """Cut rows where their partition changes, if it does so seldom: each partition is then sorted by itself."""
+    ends = _partition_ends(rows)
+    if len(ends) > max(1, len(rows.keys) // _CLUSTER_ROWS):
+        return [rows]
+    return [rows.slice(start, end - start) for start, end in itertools.pairwise([0, *ends])]
+
+
+def _by_partition(rows: Rows) -> Iterator[tuple[int, Packed]]:
     """Cut sorted rows where their partition changes."""
-    runs = pc.run_end_encode(pc.shift_right(rows.keys, _MS_BITS))
-    start = 0
-    for partition, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
-        yield partition, rows.batch.slice(start, end - start)
-        start = end
+    for start, end in itertools.pairwise([0, *_partition_ends(rows)]):
+        yield rows.keys[start].as_py() >> _MS_BITS, rows.events.slice(start, end - start)
+
+
+def _partition_ends(rows: Rows) -> list[int]:
+    """Return where each run of rows of one partition ends."""
+    return pc.run_end_encode(pc.shift_right(rows.keys, _MS_BITS)).run_ends.to_pylist()  # type: ignore[no-any-return]
 
 
 def _text(events: pa.RecordBatch, *path: str) -> pa.Array:

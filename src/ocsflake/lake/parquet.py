@@ -16,9 +16,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from attrs import frozen
 
+from ocsflake.lake.packed import encoded, joined, leaf_paths, unpack
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from ocsflake.lake.packed import Packed
 
 __all__ = ["ObjectWriter", "leaves"]
 
@@ -37,7 +41,7 @@ _SMALL_ROWS = 1_000
 """Below this, dictionaries cost a third of the time and make an object larger."""
 _INDEX_ROWS = 20_000
 """From here on a column has several pages, and a page index or a bloom filter something to skip."""
-_SAMPLE_ROWS = 4_096
+_SAMPLE_ROWS = 1_024
 _DISTINCT_RATIO = 0.9
 _BLOOM_NAMES = frozenset({"ip", "uid"})
 _CAN_BLOOM = "bloom_filter_options" in inspect.signature(pq.ParquetWriter.__init__).parameters
@@ -54,23 +58,23 @@ class ObjectWriter:
         self._path = path
         self._schema = schema
         self._writer: pq.ParquetWriter | None = None
-        self._chunks: list[pa.RecordBatch] = []
+        self._chunks: list[Packed] = []
         self._size = _Size()
 
-    def write(self, batch: pa.RecordBatch) -> None:
+    def write(self, events: Packed) -> None:
         """Append events.
 
         Raises:
             OSError: If the file cannot be written.
         """
-        for chunk, size in _chunks(batch):
+        for chunk, size in _chunks(events):
             if self._size.joined(size).fills_a_row_group() or size.largest > _CHUNK_BYTES:
                 self._flush()
             self._chunks.append(chunk)
             self._size = self._size.joined(size)
             if size.largest > _CHUNK_BYTES:
                 self._flush()
-        self.rows += batch.num_rows
+        self.rows += events.rows
 
     def close(self) -> None:
         """Write what is left and the footer.
@@ -88,10 +92,12 @@ class ObjectWriter:
     def _flush(self) -> None:
         if not self._chunks:
             return
-        table = pa.Table.from_batches(self._chunks)
-        self._chunks, self._size = [], _Size()
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, self._schema, **_options(table))
+            options = _options(self._chunks, self._schema)
+            schema = encoded(self._schema, self._chunks) if options["use_dictionary"] else self._schema
+            self._writer = pq.ParquetWriter(self._path, schema, **options)
+        table = pa.Table.from_batches([unpack(chunk, self._writer.schema) for chunk in self._chunks])
+        self._chunks, self._size = [], _Size()
         self._writer.write_table(table, row_group_size=table.num_rows)
 
 
@@ -144,31 +150,41 @@ def _within(lists: pa.ListArray | pa.MapArray, values: pa.Array) -> pa.Array:
     return values.slice(first, last - first)
 
 
-def _chunks(batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, _Size]]:
-    """Cut a batch until no leaf of a chunk is large, or one row is left."""
-    arrays = [array for _, array in leaves(batch)]
-    sizes = [array.nbytes for array in arrays]
-    size = _Size(batch.num_rows, sum(sizes), max(sizes), max(map(len, arrays)))
-    too_large = size.largest > _CHUNK_BYTES or size.rows > _CHUNK_ROWS
-    if not too_large or batch.num_rows == 1:
-        yield batch, size
+def _chunks(events: Packed) -> Iterator[tuple[Packed, _Size]]:
+    """Cut events until no leaf of a chunk is large, or one row is left."""
+    size = _size(events)
+    count = min(max(-(-size.largest // _CHUNK_BYTES), -(-size.rows // _CHUNK_ROWS)), size.rows)
+    if count <= 1:
+        yield events, size
         return
-    half = batch.num_rows // 2
-    yield from _chunks(batch.slice(0, half))
-    yield from _chunks(batch.slice(half))
+    for number in range(count):
+        start, end = (size.rows * place // count for place in (number, number + 1))
+        yield from _chunks(events.slice(start, end - start))
 
 
-def _options(table: pa.Table) -> dict[str, object]:
+def _size(events: Packed) -> _Size:
+    total = largest = values = 0
+    for leaf in events.leaves:
+        times = 1 if len(leaf) == events.rows else events.rows
+        for _, array in _leaves("", leaf):
+            nbytes = array.nbytes
+            total += nbytes
+            largest = max(largest, nbytes * times)
+            values = max(values, len(array) * times)
+    return _Size(events.rows, total, largest, values)
+
+
+def _options(chunks: list[Packed], schema: pa.Schema) -> dict[str, object]:
     """Choose how to write an object from its first row group, so that equal events give equal bytes."""
-    rows = table.num_rows
-    names = [path for path, _ in leaves(table.slice(0, 1).to_batches()[0])]
+    rows = sum(chunk.rows for chunk in chunks)
+    names = [path for path, _ in leaves(pa.RecordBatch.from_pylist([], schema))]
     options: dict[str, object] = {
         "compression": "zstd",
         "compression_level": 1,
         "data_page_size": _DATA_PAGE_BYTES,
         "dictionary_pagesize_limit": _DICTIONARY_PAGE_BYTES,
         "store_schema": False,
-        "use_dictionary": [] if rows < _SMALL_ROWS else _repetitive(table),
+        "use_dictionary": [] if rows < _SMALL_ROWS else _repetitive(chunks, schema),
         "write_page_index": rows >= _INDEX_ROWS,
         "sorting_columns": [pq.SortingColumn(names.index("time"))],
     }
@@ -178,11 +194,24 @@ def _options(table: pa.Table) -> dict[str, object]:
     return options
 
 
-def _repetitive(table: pa.Table) -> list[str]:
+def _repetitive(chunks: list[Packed], schema: pa.Schema) -> list[str]:
     """Return the leaves whose values repeat so often that a dictionary pays."""
-    sample = pa.concat_batches(table.slice(0, _SAMPLE_ROWS).to_batches())
-    return [
-        path
-        for path, array in leaves(sample)
-        if pc.count_distinct(array).as_py() <= _DISTINCT_RATIO * (len(array) - array.null_count)
-    ]
+    found = []
+    sample = _first(chunks, _SAMPLE_ROWS)
+    for (path, kind), leaf in zip(leaf_paths(schema), sample.leaves, strict=True):
+        for name, array in () if kind is None else _leaves(path, leaf):
+            once = len(leaf) == 1
+            if once or pc.count_distinct(array).as_py() <= _DISTINCT_RATIO * (len(array) - array.null_count):
+                found.append(name)
+    return found
+
+
+def _first(chunks: list[Packed], rows: int) -> Packed:
+    """Return the first rows of some chunks."""
+    parts = []
+    for chunk in chunks:
+        parts.append(chunk.slice(0, min(rows, chunk.rows)))
+        rows -= chunk.rows
+        if rows <= 0:
+            break
+    return joined(parts)

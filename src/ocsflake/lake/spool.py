@@ -1,6 +1,7 @@
 """Sort more events than memory holds: sorted runs in a temporary file, merged in the end.
 
-In memory are the rows that wait to become a run and, while merging, one chunk of each run.
+In memory are the rows that wait to become a run and, while merging, one chunk of each run. What fits in memory never
+sees the disk. Batches whose keys do not overlap, such as those of one account and day each, are sorted apart.
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import frozen
 
+from ocsflake.lake.packed import Packed, joined, repeated
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 __all__ = ["Rows", "Spool"]
 
-_CHUNK_BYTES = 1024 * 1024
-_CHUNK_ROWS = 4_096
-_COLUMN_BYTES = 2_048
-"""What a column of a batch takes beside its values; with few rows it is most of what a batch takes."""
+_CHUNK_BYTES = 2 * 1024 * 1024
+_CHUNK_ROWS = 16_384
+_LEAF_BYTES = 1_024
+"""What a leaf takes beside its values; with few rows it is most of what they take."""
+_KEPT_BYTES = 1_024
+"""Of a value that stands for all rows: one that is larger goes to the file."""
+_SECOND = 1_000
 
 
 @frozen(eq=False)
@@ -29,16 +35,16 @@ class Rows:
     """Rows and the key of each.
 
     Attributes:
-        keys: int64, no nulls.
-        batch: As many rows.
+        keys: int64, no nulls; at least one.
+        events: As many rows.
     """
 
     keys: pa.Array
-    batch: pa.RecordBatch
+    events: Packed
 
-    def slice(self, start: int, length: int | None = None) -> Rows:
+    def slice(self, start: int, length: int) -> Rows:
         """Return `length` rows from `start` on, without copying."""
-        return Rows(self.keys.slice(start, length), self.batch.slice(start, length))
+        return Rows(self.keys.slice(start, length), self.events.slice(start, length))
 
 
 class Spool:
@@ -48,12 +54,14 @@ class Spool:
 
     Attributes:
         rows: How many rows it holds.
-        pending_bytes: About the memory that `spill` would free.
+        pending_rows: How many of them are in memory.
+        pending_bytes: About the memory that those take, and that `spill` would free.
         spilled_bytes: The size of the temporary file.
     """
 
     def __init__(self, folder: Path) -> None:
         self.rows = 0
+        self.pending_rows = 0
         self.pending_bytes = 0
         self.spilled_bytes = 0
         self._folder = folder
@@ -64,8 +72,9 @@ class Spool:
     def append(self, rows: Rows) -> None:
         """Take rows; no column may be dictionary-encoded, at any depth."""
         self._pending.append(rows)
-        self.rows += rows.batch.num_rows
-        self.pending_bytes += rows.batch.nbytes + _COLUMN_BYTES * rows.batch.num_columns
+        self.rows += rows.events.rows
+        self.pending_rows += rows.events.rows
+        self.pending_bytes += rows.events.nbytes + rows.keys.nbytes + _LEAF_BYTES * len(rows.events.leaves)
 
     def spill(self) -> None:
         """Move what is in memory to the file, as one sorted run.
@@ -76,55 +85,67 @@ class Spool:
         if self._file is None:
             # Without a name from the start, so that not even a killed process leaves it behind.
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - `close` closes it
-        run = []
-        for chunk in self._take_pending():
-            buffer = chunk.batch.serialize()
-            self._file.write(buffer)
-            run.append(_Stored(chunk.keys, chunk.batch.schema, self.spilled_bytes, buffer.size))
-            self.spilled_bytes += buffer.size
-        self._runs.append(run)
+        self._runs.append([self._store(chunk) for rows in self._take_pending() for chunk in _cut(rows)])
 
     def merge(self) -> Iterator[Rows]:
-        """Yield all rows in order, some hundred to thousand at a time, and forget them.
+        """Yield all rows in order, and forget them; if any were spilled, some thousand at a time.
 
         Raises:
             OSError: If the file cannot be read.
         """
-        runs = [_Run(order, chunks[0].first, map(self._load, chunks)) for order, chunks in enumerate(self._runs)]
-        if self._pending:
-            chunks = self._take_pending()
-            runs.append(_Run(len(runs), chunks[0].keys[0].as_py(), iter(chunks)))
-        yield from _merged(runs)
+        if not self._runs:
+            yield from self._take_pending()
+        else:
+            if self._pending:
+                self.spill()  # the memory is for what is merged
+            yield from _merged(
+                [_Run(order, chunks[0].first, map(self._load, chunks)) for order, chunks in enumerate(self._runs)]
+            )
         self.close()
 
     def close(self) -> None:
         """Forget all rows, and remove the file."""
         self._pending, self._runs = [], []
-        self.rows = self.pending_bytes = self.spilled_bytes = 0
+        self.rows = self.pending_rows = self.pending_bytes = self.spilled_bytes = 0
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _take_pending(self) -> list[Rows]:
-        """Return the rows in memory as chunks in order, and forget them."""
-        rows = _in_order(self._pending)
-        self._pending, self.pending_bytes = [], 0
-        size = _CHUNK_BYTES * rows.batch.num_rows // max(rows.batch.nbytes, 1)
-        size = max(1, min(size, _CHUNK_ROWS))
-        return [rows.slice(start, size) for start in range(0, rows.batch.num_rows, size)]
+    def _take_pending(self) -> Iterator[Rows]:
+        """Yield the rows in memory in order, and forget them."""
+        groups = _groups(self._pending)
+        self._pending = []
+        self.pending_rows = self.pending_bytes = 0
+        while groups:
+            yield _in_order(groups.pop())
+
+    def _store(self, chunk: Rows) -> _Stored:
+        assert self._file is not None
+        events = chunk.events
+        kept = tuple(leaf if len(leaf) == 1 and leaf.nbytes <= _KEPT_BYTES else None for leaf in events.leaves)
+        columns = [repeated(x, events.rows) for x, one in zip(events.leaves, kept, strict=True) if one is None]
+        batch = pa.RecordBatch.from_arrays(columns, names=[str(place) for place in range(len(columns))])
+        buffer = batch.serialize()
+        self._file.write(buffer)
+        offset = self.spilled_bytes
+        self.spilled_bytes += buffer.size
+        return _Stored(chunk.keys, kept, batch.schema, offset, buffer.size)
 
     def _load(self, stored: _Stored) -> Rows:
         assert self._file is not None
         self._file.seek(stored.offset)
         buffer = pa.py_buffer(self._file.read(stored.bytes))
-        return Rows(stored.keys, pa.ipc.read_record_batch(buffer, stored.schema))
+        columns = iter(pa.ipc.read_record_batch(buffer, stored.schema).columns)
+        leaves = tuple(next(columns) if leaf is None else leaf for leaf in stored.leaves)
+        return Rows(stored.keys, Packed(len(stored.keys), leaves))
 
 
 @frozen(eq=False)
 class _Stored:
-    """A chunk in the file; its keys stay in memory."""
+    """A chunk in the file; its keys stay in memory, and the `leaves` of one value."""
 
     keys: pa.Array
+    leaves: tuple[pa.Array | None, ...]
     schema: pa.Schema
     offset: int
     bytes: int
@@ -158,7 +179,7 @@ class _Run:
         assert rows is not None
         within = pc.less_equal if self.order <= order else pc.less
         count = pc.sum(within(rows.keys, key)).as_py()
-        self._rows = rows.slice(count)
+        self._rows = rows.slice(count, len(rows.keys) - count)
         return rows.slice(0, count)
 
     @property
@@ -184,17 +205,43 @@ def _merged(runs: list[_Run]) -> Iterator[Rows]:
         yield _in_order([part for run in active if len((part := run.take_until(last)).keys)])
 
 
+def _groups(parts: Sequence[Rows]) -> list[list[Rows]]:
+    """Group rows so that all keys of one group come before those of another; the first group is the last.
+
+    Within a group they stay as they came.
+    """
+    spans = [pc.min_max(part.keys) for part in parts]
+    ranges = sorted((span["min"].as_py(), span["max"].as_py(), place) for place, span in enumerate(spans))
+    groups: list[list[int]] = []
+    end = -1
+    for least, greatest, place in ranges:
+        if least > end:
+            groups.append([])
+        groups[-1].append(place)
+        end = max(end, greatest)
+    return [[parts[place] for place in sorted(group)] for group in reversed(groups)]
+
+
 def _in_order(parts: list[Rows]) -> Rows:
     """Join rows and sort them by key, equal keys staying as they are."""
-    if len(parts) > 1:
-        rows = Rows(
-            pa.concat_arrays([part.keys for part in parts]),
-            pa.concat_batches([part.batch for part in parts]),
-        )
-    else:
-        rows = parts[0]
-    keys = rows.keys
+    keys = pa.concat_arrays([part.keys for part in parts])
+    events = [part.events for part in parts]
+    parts.clear()
     if pc.all(pc.less_equal(keys.slice(0, len(keys) - 1), keys.slice(1))).as_py() is not False:
-        return rows
-    order = pc.sort_indices(keys)
-    return Rows(keys.take(order), rows.batch.take(order))
+        return Rows(keys, joined(events))
+    order = _order(keys)
+    return Rows(keys.take(order), joined(events, order))
+
+
+def _order(keys: pa.Array) -> pa.Array:
+    """Return the stable order of keys; many logs tell whole seconds only, and small numbers are sorted faster."""
+    seconds = pc.divide(keys, _SECOND)
+    return pc.array_sort_indices(seconds if pc.multiply(seconds, _SECOND).equals(keys) else keys)
+
+
+def _cut(rows: Rows) -> Iterator[Rows]:
+    """Cut rows into chunks for the file."""
+    count = len(rows.keys)
+    size = max(1, min(_CHUNK_BYTES * count // max(rows.events.nbytes, 1), _CHUNK_ROWS))
+    for start in range(0, count, size):
+        yield rows.slice(start, min(size, count - start))

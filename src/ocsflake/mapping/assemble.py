@@ -59,6 +59,8 @@ def _build(kind: pa.DataType, path: str, attribute: Attribute, leaves: Leaves, r
 
 
 def _leaf(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if column.null_count == len(column):
+        return pa.nulls(len(column), kind)
     while pa.types.is_list(column.type) and pa.types.is_list(column.type.value_type):
         column = relist_flat(column, column.flatten())
     if pa.types.is_list(kind):

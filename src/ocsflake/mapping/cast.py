@@ -15,7 +15,16 @@ import pyarrow.compute as pc
 from attrs import frozen
 
 from ocsflake.mapping.lists import relist, rows_with
-from ocsflake.mapping.values import MAX_TIME, is_ip, json_text, parse_time, scalar_text, string_text, whole_numbers
+from ocsflake.mapping.values import (
+    MAX_TIME,
+    is_ip,
+    json_text,
+    none_longer,
+    parse_time,
+    scalar_text,
+    string_text,
+    whole_numbers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,7 +178,7 @@ def _refused(values: pa.Array, attribute: Attribute) -> pa.Array | None:
 
 def _allowed_text(values: pa.Array, attribute: Attribute) -> pa.Array | None:
     allowed = None
-    if attribute.max_len is not None and pc.max(pc.binary_length(values)).as_py() > attribute.max_len:
+    if attribute.max_len is not None and not none_longer(values, attribute.max_len):
         allowed = pc.less_equal(pc.utf8_length(values), attribute.max_len)
     if attribute.type == "ip_t":
         matches = is_ip(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -57,18 +58,17 @@ def enum_values(rule: EnumRule, ids: pa.Array, words: pa.Array | None) -> tuple[
     if pa.types.is_list(ids.type):
         found = enum_values(rule, ids.flatten(), None if words is None else fit(words, ids))
         return relist(ids, found[0]), relist(ids, found[1])
-    known = sorted(rule.captions)
-    place = pc.index_in(ids, value_set=pa.array(known, pa.int32()))
-    texts = pa.array([rule.captions[value] for value in known], pa.string()).take(place)
-    allowed = pc.is_in(ids, value_set=pa.array(sorted(rule.allowed), pa.int32()))
-    foreign = pc.and_(pc.invert(allowed), ids.is_valid())
-    if pc.any(foreign).as_py():
-        texts = pc.coalesce(texts, ids.cast(pa.string()))
-        ids = pc.if_else(foreign, pa.scalar(OTHER if OTHER in rule.allowed else 0, pa.int32()), ids)
-    if words is not None and not pa.types.is_null(words.type) and not pa.types.is_list(words.type):
-        other = pc.fill_null(pc.and_(pc.equal(ids, OTHER), pc.invert(foreign)), False)
-        if pc.any(other).as_py():
-            texts = pc.if_else(other, pc.coalesce(scalar_text(words), texts), texts)
+    encoded = ids.dictionary_encode()
+    known = encoded.dictionary.to_pylist()
+    captions = [rule.captions.get(value, str(value)) for value in known]
+    texts = pa.array(captions, pa.string()).take(encoded.indices)
+    given = words is not None and not pa.types.is_null(words.type) and not pa.types.is_list(words.type)
+    if given and OTHER in known and OTHER in rule.allowed:
+        other = pc.fill_null(pc.equal(ids, OTHER), False)
+        texts = pc.if_else(other, pc.coalesce(scalar_text(words), texts), texts)
+    if not rule.allowed.issuperset(known):
+        instead = OTHER if OTHER in rule.allowed else 0
+        ids = pa.array([value if value in rule.allowed else instead for value in known], ids.type).take(encoded.indices)
     return ids, texts
 
 
@@ -86,6 +86,12 @@ def observables(rules: Sequence[ObservableRule], columns: Sequence[pa.Array], ro
         rows: How many rows.
         kind: The Arrow type of the attribute, a list of structs.
     """
+    held = [place for place, column in enumerate(columns) if column.null_count < len(column)]
+    rules, columns = [rules[place] for place in held], [columns[place] for place in held]
+    if not held:
+        return pa.nulls(rows, kind)
+    if not any(pa.types.is_list(column.type) for column in columns):
+        return _observed(rules, [scalar_text(column) for column in columns], rows, kind)
     at, which, values = [], [], []
     for number, column in enumerate(columns):
         rows_of, found = _pairs(column)
@@ -95,16 +101,44 @@ def observables(rules: Sequence[ObservableRule], columns: Sequence[pa.Array], ro
     all_rows = pa.concat_arrays(at)
     order = pc.array_sort_indices(all_rows)  # stable: the order of the rules stays
     rule = pa.concat_arrays(which).take(order)
+    offsets, empty = by_row(all_rows.take(order), rows)
+    objects = _objects(rules, rule, pa.concat_arrays(values).take(order), kind.value_type)
+    return pa.ListArray.from_arrays(offsets, objects, mask=empty).cast(kind)
+
+
+def _observed(rules: Sequence[ObservableRule], columns: Sequence[pa.Array], rows: int, kind: pa.DataType) -> pa.Array:
+    """Return the observables of columns that have at most one value a row: these interleave."""
+    width = len(columns)
+    valid = [column.is_valid() for column in columns]
+    counts = functools.reduce(pc.add, [one.cast(pa.int32()) for one in valid])
+    row, rule = _interleaved(width, 1 << (rows - 1).bit_length() if rows else 0)
+    row, rule = row.slice(0, rows * width), rule.slice(0, rows * width)
+    values = pa.concat_arrays(columns).take(pc.add(row, pc.multiply(rule, pa.scalar(rows, pa.int32()))))
+    if values.null_count:
+        present = values.is_valid()
+        values, rule = values.filter(present), rule.filter(present)
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(counts)])
+    empty = pc.equal(counts, 0) if pc.min(counts).as_py() == 0 else None
+    return pa.ListArray.from_arrays(offsets, _objects(rules, rule, values, kind.value_type), type=kind, mask=empty)
+
+
+@functools.lru_cache(maxsize=16)
+def _interleaved(width: int, rows: int) -> tuple[pa.Array, pa.Array]:
+    """Return row numbers, each so many times, and the places 0 to `width` - 1 within each row."""
+    row = [number for number in range(rows) for _ in range(width)]
+    return pa.array(row, pa.int32()), pa.array([*range(width)] * rows, pa.int32())
+
+
+def _objects(rules: Sequence[ObservableRule], rule: pa.Array, values: pa.Array, kind: pa.StructType) -> pa.Array:
+    """Return observables of values and the numbers of their rules."""
     members = {
         "name": pa.array([r.path for r in rules], pa.string()).take(rule),
         "type": pa.array([r.caption for r in rules], pa.string()).take(rule),
         "type_id": pa.array([r.type_id for r in rules], pa.int32()).take(rule),
-        "value": pa.concat_arrays(values).take(order),
+        "value": values,
     }
-    offsets, empty = by_row(all_rows.take(order), rows)
-    fields = list(kind.value_type)
-    objects = pa.StructArray.from_arrays([members[f.name].cast(f.type) for f in fields], fields=fields)
-    return pa.ListArray.from_arrays(offsets, objects, mask=empty).cast(kind)
+    fields = list(kind)
+    return pa.StructArray.from_arrays([members[f.name].cast(f.type) for f in fields], fields=fields)
 
 
 def _pairs(column: pa.Array) -> tuple[pa.Array, pa.Array]:

@@ -17,7 +17,7 @@ from ocsflake.mapping.derive import datetimes, enum_values, observables
 from ocsflake.mapping.evaluate import Columns
 from ocsflake.mapping.frame import concat
 from ocsflake.mapping.leftovers import Leftovers
-from ocsflake.mapping.lists import fit, lengths, relist, relist_flat, row_numbers, rows_with, same_list
+from ocsflake.mapping.lists import constant, fit, lengths, relist, relist_flat, row_numbers, rows_with, same_list
 from ocsflake.mapping.rejects import Reject, reject_batch
 from ocsflake.mapping.unmapped import column_leaves, unmapped
 from ocsflake.model import EventBatch, Mapped
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["map_batches", "no_rejects"]
 
-_SAFE_ACCOUNT = r"^[A-Za-z0-9_.:@ +=~-]{1,256}$"
+_SAFE_ACCOUNT = r"^[A-Za-z0-9_.:@ +=~-]+$"
+_LONGEST_ACCOUNT = 256
 _DOTS = ".."
-_ROW_BYTES = 2048
+_ROW_BYTES = 1024
 """Bytes of a usual record: what bounds the memory where records are larger than that."""
 
 
@@ -201,8 +202,8 @@ def _leaves(
     for path, twin in event.twins:
         leaves[twin] = datetimes(leaves[path])
     for path, value in event.constants.items():
-        kind = pa.int32() if isinstance(value, int) else pa.string()
-        leaves[path] = pa.repeat(pa.scalar(value, kind), columns.rows)
+        column = constant(value, columns.rows)
+        leaves[path] = column.cast(pa.int32()) if isinstance(value, int) else column
     _types(event, leaves)
     profiles = sorted(event.event_class.profiles)
     leaves["metadata.profiles"] = same_list(profiles, columns.rows)
@@ -341,6 +342,7 @@ def _check_account(leaves: Mapping[str, pa.Array], failures: _Failures) -> None:
         return
     encoded = account.dictionary_encode()
     fit = pc.match_substring_regex(encoded.dictionary, pattern=_SAFE_ACCOUNT)
+    fit = pc.and_(fit, pc.less_equal(pc.binary_length(encoded.dictionary), _LONGEST_ACCOUNT))
     fit = pc.and_(fit, pc.invert(pc.match_substring(encoded.dictionary, pattern=_DOTS)))
     if not pc.all(fit).as_py():
         failures.add(

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from ocsflake.errors import SchemaError
 from ocsflake.mapping import expr as e
 from ocsflake.mapping import paths
-from ocsflake.mapping.lists import each, fit, relist, rows_with, singles
+from ocsflake.mapping.lists import constant, each, fit, relist, rows_with, singles
 from ocsflake.mapping.shred import shred_values
 from ocsflake.mapping.values import is_ip, json_text, scalar_text, whole_numbers
 
@@ -77,7 +77,7 @@ class Columns:
         """Return the value of an expression in every row."""
         key = id(expression)
         if key not in self._values:
-            self._values[key] = self._evaluate(expression)
+            self._values[key] = _WAYS(type(expression))(self, expression)
         return self._values[key]
 
     def holds(self, condition: e.Expr) -> pa.Array:
@@ -150,7 +150,7 @@ class Columns:
 
     @_evaluate.register
     def _(self, x: e.Constant) -> pa.Array:
-        return pa.repeat(pa.scalar(x.value), self.rows)
+        return constant(x.value, self.rows)
 
     @_evaluate.register
     def _(self, x: e.Coalesce) -> pa.Array:
@@ -179,9 +179,10 @@ class Columns:
         found = pa.array(list(x.table.values()))
 
         def look(column: pa.Array) -> pa.Array:
-            text = scalar_text(column)
+            encoded = scalar_text(column).dictionary_encode()
+            text = encoded.dictionary
             values = found.take(pc.index_in(text, value_set=keys))
-            return values if x.default is None else _default(values, text, x.default)
+            return (values if x.default is None else _default(values, text, x.default)).take(encoded.indices)
 
         return each(self.value(x.key), look)
 
@@ -284,6 +285,10 @@ class Columns:
         if len(found) != self.rows:
             raise SchemaError(f"{x.function.__name__} returned {len(found)} values for {self.rows} rows")
         return found
+
+
+_WAYS = Columns.__dict__["_evaluate"].dispatcher.dispatch
+"""The method for a kind of expression; asked for once, where `singledispatchmethod` makes a function for each call."""
 
 
 def _paired(function: Callable[[pa.Array, pa.Array], pa.Array], first: pa.Array, second: pa.Array) -> pa.Array:

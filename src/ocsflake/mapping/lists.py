@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = [
+    "constant",
     "each",
     "fit",
     "lengths",
@@ -39,6 +40,17 @@ def lengths(lists: pa.Array) -> pa.Array:
 def relist(shape: pa.Array, values: pa.Array) -> pa.Array:
     """Return lists of the lengths of `shape` with other values."""
     return _lists(lengths(shape), values, shape.is_null() if shape.null_count else None)
+
+
+def constant(value: str | float | bool, rows: int) -> pa.Array:
+    """Return a value for each row; the columns of all batches share their memory."""
+    scalar = pa.scalar(value)
+    return _constant(scalar, str(scalar.type), max(1 << 14, 1 << (rows - 1).bit_length() if rows else 0)).slice(0, rows)
+
+
+@functools.lru_cache(maxsize=64)
+def _constant(scalar: pa.Scalar, kind: str, rows: int) -> pa.Array:  # noqa: ARG001 - 1 and 1.0 are equal
+    return pa.repeat(scalar, rows)
 
 
 def same_list(values: Sequence[str], rows: int) -> pa.Array:

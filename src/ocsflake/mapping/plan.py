@@ -14,6 +14,7 @@ from ocsflake.mapping import paths
 from ocsflake.mapping.checks import check_conditions
 from ocsflake.mapping.derive import EnumRule, ObservableRule
 from ocsflake.mapping.frame import Node, tree
+from ocsflake.mapping.proofs import proved
 from ocsflake.mapping.uses import Use, uses
 from ocsflake.ocsf import arrow_schema, compile_validator, load, versions
 
@@ -207,7 +208,9 @@ def _compile_event(
         depths={x.path: x.path.count("[]") + x.attribute.is_array for x in fields},
         schema=arrow,
         loose=loose,
-        validate=compile_validator(event_class, loose, warnings=False),
+        validate=compile_validator(
+            event_class, loose, warnings=False, proved=proved(event_class, fields, enums, constants, found)
+        ),
     )
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DelimitedText"]
 
-_BLOCK = 4 << 20
+_BLOCK = 6 << 20
 _BOM = b"\xef\xbb\xbf"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -262,12 +262,13 @@ def _fold(name: str) -> str:
 
 
 def _blocks(lines: bytes) -> Iterator[bytes]:
-    """Yield blocks of whole lines."""
+    """Yield blocks of whole lines, about equal ones."""
     start = 0
     while start < len(lines):
         stop = len(lines)
         if stop - start > _BLOCK:
-            stop = lines.rfind(b"\n", start, start + _BLOCK) + 1 or lines.find(b"\n", start) + 1 or stop
+            end = start + (stop - start) // -(-(stop - start) // _BLOCK)
+            stop = lines.rfind(b"\n", start, end) + 1 or lines.find(b"\n", start) + 1 or stop
         if lines[start:stop].strip():
             yield lines[start:stop]
         start = stop
@@ -285,6 +286,8 @@ def _longest_line(block: bytes) -> int:
 
 
 def _lines(block: bytes, numbers: Sequence[int]) -> list[bytes]:
+    if not numbers:
+        return []
     lines = [line for line in block.split(b"\n") if line]
     return [lines[number] for number in numbers]
 

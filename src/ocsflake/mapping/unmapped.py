@@ -23,6 +23,8 @@ MAP = pa.map_(pa.string(), pa.string())
 def unmapped(parts: Sequence[Leftovers], rows: int) -> pa.Array:
     """Return the leftovers of `rows` rows as one map each, keys in order; null where a row has none."""
     left = Leftovers.joined([Leftovers.none(), *parts])
+    if not len(left.rows):
+        return pa.nulls(rows, MAP)
     names = sorted(pc.unique(left.keys).to_pylist())
     rank = pc.index_in(left.keys, value_set=pa.array(names, pa.string()))
     order = pc.array_sort_indices(rank)

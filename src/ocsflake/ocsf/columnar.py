@@ -28,7 +28,7 @@ _OTHER = 99
 
 
 def compile_validator(
-    event_class: EventClass, schema: pa.Schema, *, warnings: bool = True
+    event_class: EventClass, schema: pa.Schema, *, warnings: bool = True, proved: frozenset[str] = frozenset()
 ) -> Callable[[pa.RecordBatch], Report]:
     """Return a function that validates record batches of `schema` against `event_class`.
 
@@ -51,11 +51,12 @@ def compile_validator(
         event_class: The class, with its profiles applied.
         schema: The schema of the batches.
         warnings: Whether to look for warnings; they cost more than errors do.
+        proved: Paths whose values, where they are there, are known to be right.
 
     Raises:
         SchemaError: From the returned function, if a batch has another schema.
     """
-    compiler = _Compiler(event_class, warnings, _special_checks(event_class, warnings=warnings))
+    compiler = _Compiler(event_class, warnings, _special_checks(event_class, warnings=warnings), proved)
     root = compiler.struct(event_class.attributes, event_class.constraints, schema, "")
 
     def validate_batch(batch: pa.RecordBatch) -> Report:
@@ -76,6 +77,7 @@ class _Compiler:
     event_class: EventClass
     warnings: bool
     special: Mapping[str, Check]
+    proved: frozenset[str]
 
     def struct(
         self,
@@ -110,7 +112,7 @@ class _Compiler:
 
     def attribute(self, attribute: Attribute, kind: pa.DataType, path: str) -> Check | None:
         """Return the check of a column that holds `attribute`, or ``None`` if nothing can be wrong."""
-        if pa.types.is_null(kind):
+        if pa.types.is_null(kind) or path in self.proved:
             return None
         if not attribute.is_array:
             return self.value(attribute, kind, path)
