@@ -62,16 +62,18 @@ def test_everything_is_valid(done: Done, folder: Path) -> None:
 
 
 def test_queries_find_something(done: Done) -> None:
-    """Both queries are shown with rows; some address was refused and calls the API."""
-    _, _, callers, refused, *_ = parts(done.out)
+    """All queries are shown with rows; some address was refused and calls the API, and was refused a sign-in."""
+    _, _, callers, refused, failures, duplicates, *_ = parts(done.out)
 
     assert "alice" in callers
     assert re.search(r"\d+\.\d+\.\d+\.\d+ .*\[", refused)
+    assert re.search(r'198\.51\.100\.77 .*"AWS".*"Azure"', failures)
+    assert "queries.duplicate_findings(days=7, until=datetime.date(2026, 11, 18))" in duplicates
 
 
 def test_nothing_doubles(done: Done) -> None:
     """The second run reads nothing."""
-    again = list(parts(done.out))[4]
+    again = list(parts(done.out))[6]
     before, after = re.findall(r"held ([\d,]+) events before, and holds ([\d,]+) now", again)[0]
 
     assert "0 records read, 0 events written" in again
@@ -80,7 +82,7 @@ def test_nothing_doubles(done: Done) -> None:
 
 def test_a_report_page(done: Done, folder: Path) -> None:
     """The page is where the demo says, and has all events."""
-    told = list(parts(done.out))[5]
+    told = list(parts(done.out))[7]
     events = re.findall(r"([\d,]+) of [\d,]+ events are valid", done.out)[0]
 
     assert f"The page is {folder}/.ocsflake/report.html" in told

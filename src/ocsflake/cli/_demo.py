@@ -6,14 +6,14 @@ import shlex
 import tempfile
 import textwrap
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 from attrs import frozen
 
-from ocsflake import pipeline, registry, samples
+from ocsflake import pipeline, queries, registry, samples
 from ocsflake.cli._output import BOLD, DIM, say, table, width
 from ocsflake.cli._query import as_table
 from ocsflake.lake import Lake
@@ -44,6 +44,9 @@ WITH flows AS (
 )
 SELECT address, port, refused, clouds, calls_the_api_as FROM flows LEFT JOIN callers USING (address)
 ORDER BY calls_the_api_as IS NULL, refused DESC, address, port LIMIT 10"""
+
+LAST_DAY = date(2026, 11, 18)
+"""The last day of the samples."""
 
 _INDENT = "   "
 
@@ -118,6 +121,16 @@ def ask_across(demo: Demo) -> bool:
     return _ask(demo, REFUSED)
 
 
+def ask_failures(demo: Demo) -> bool:
+    """Ask a question of all clouds that comes with the library."""
+    return _ask_named(demo, "failed_sign_ins", ["address", "failures", "users", "clouds"])
+
+
+def ask_duplicates(demo: Demo) -> bool:
+    """Ask which findings came more than once."""
+    return _ask_named(demo, "duplicate_findings", ["uid", "findings", "title", "severity"])
+
+
 def load_again(demo: Demo) -> bool:
     """Run once more: nothing may be written twice."""
     before = _events(demo)
@@ -156,6 +169,8 @@ STEPS = [
     ("Run it into a lake: raw logs become OCSF", load),
     ("Who did what over the API?", ask_who),
     ("Whose connections were refused, and does anybody call the API from there?", ask_across),
+    ("Where did sign-ins fail from, in any cloud?", ask_failures),
+    ("Which findings came more than once?", ask_duplicates),
     ("Run again: nothing doubles", load_again),
     ("A report page", report),
     ("Go on", go_on),
@@ -175,6 +190,13 @@ def _source(log_type: str) -> Source:
 def _ask(demo: Demo, sql: str) -> bool:
     _show(sql, style=DIM)
     found = demo.lake.query(sql)
+    _show("\n" + as_table(found, _room()))
+    return bool(found.num_rows)
+
+
+def _ask_named(demo: Demo, name: str, columns: Sequence[str]) -> bool:
+    _show(f"lake.query(queries.{name}(days=7, until={LAST_DAY!r}))", style=DIM)
+    found = demo.lake.query(getattr(queries, name)(days=7, until=LAST_DAY)).select(columns).slice(0, 10)
     _show("\n" + as_table(found, _room()))
     return bool(found.num_rows)
 
