@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -300,6 +301,38 @@ class TestOneRun:
 
         assert sink.published == [0]
         assert rows(tmp_path) == events([0, 1])
+
+
+class TestTogether:
+    def test_sources_of_one_custom_source(self, tmp_path: Path) -> None:
+        """Sources that write to the same custom sources keep the distance together, and take turns."""
+        first, second = Parts({}, name="first"), Parts({}, name="second")
+        moments = range(0, 2_000, 50)
+        clock = Clock(
+            {
+                **arrivals(first, {moment: moment for moment in moments}),
+                **{moment + 1: call for moment, call in arrivals(second, {m: 10_000 + m for m in moments}).items()},
+            },
+            end=2_400,
+        )
+        sink = Apart(ocsflake.Lake(tmp_path), clock)
+
+        report = ocsflake.run([first, second], sink, follow=True, stop=clock, now=clock.now)
+
+        assert all(later - earlier >= 300 for earlier, later in pairwise(sink.published))
+        assert len(sink.published) >= 6
+        taken = [each.splits for each in report.sources]
+        assert min(taken) >= 20, taken
+
+    def test_where_no_distance_is_asked_for(self, tmp_path: Path) -> None:
+        """In a lake of one's own each source has its own pace."""
+        sources = [Parts({"a": [record(1)]}, name="first"), Parts({"b": [record(2)]}, name="second")]
+        clock = Clock(end=10)
+        sink = Apart(ocsflake.Lake(tmp_path), clock, min_commit_seconds=0)
+
+        ocsflake.run(sources, sink, follow=True, stop=clock, now=clock.now, commit_seconds=1_000)
+
+        assert sink.published == [0, 0]
 
 
 class TestSizes:

@@ -26,6 +26,7 @@ _AUTHORITIES = {
 """Where the identities of a sovereign cloud sign in, by the end of its host names."""
 _UNTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED|non-TLS")
 _UNAVAILABLE_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
 _MISSING = frozenset({404, 410})
 _CHANGED = frozenset({412, 416})
 
@@ -154,7 +155,9 @@ def _kind(status: int) -> Kind:
         return "missing"
     if status in _CHANGED:
         return "changed"
-    return {401: "credentials", 403: "denied"}.get(status, "other")  # type: ignore[return-value]
+    if status == _UNAUTHORIZED:
+        return "credentials"
+    return "denied" if status == _FORBIDDEN else "other"
 
 
 def _sentence(error: Any) -> str:

@@ -73,7 +73,7 @@ def new_commits(job: Job) -> Iterator[Outcome]:
     name = job.source.name
     doc, revision = job.checkpoints.load(name)
     doc = _checked(doc, name)
-    job.pace.published = doc.get("published")
+    job.pace.resume(doc.get("published"))
     if doc.get("intent"):
         splits, job_then = _intended(doc["intent"], job)
         doc, revision, outcome = _commit(job_then, splits, doc, revision)

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from attrs import define
+
 from ocsflake.model import Acknowledges, Split
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from ocsflake.model import Source, State
 
-__all__ = ["COMMIT_BYTES", "Pace", "now_in_utc"]
+__all__ = ["COMMIT_BYTES", "Pace", "Published", "now_in_utc"]
 
 COMMIT_BYTES = 64 << 20
 """Bytes of splits, as stored, that one commit gathers: some 200,000 CloudTrail events in gzip."""
@@ -30,6 +32,17 @@ def now_in_utc() -> datetime:
     return datetime.now(UTC)
 
 
+@define
+class Published:
+    """When custom sources were last published, which several sources of a run may write to.
+
+    Attributes:
+        at: Milliseconds since 1970; ``None`` if they never were.
+    """
+
+    at: int | None = None
+
+
 class Pace:
     """The commits of one source in one run.
 
@@ -40,9 +53,7 @@ class Pace:
         follow: Whether the run goes on, so that a part of a commit can wait for more.
         now: Tells what time it is.
         stop: Ends each wait.
-
-    Attributes:
-        published: When the source was last published, in milliseconds since 1970.
+        last: When its custom sources were last published; shared by the sources of a run that write to the same ones.
     """
 
     def __init__(
@@ -54,8 +65,9 @@ class Pace:
         follow: bool,
         now: Callable[[], datetime] = now_in_utc,
         stop: threading.Event,
+        last: Published | None = None,
     ) -> None:
-        self.published: int | None = None
+        self._last = last or Published()
         self._bytes = commit_bytes or (_COMMIT_BYTES_APART if apart else COMMIT_BYTES)
         self._seconds = max(commit_seconds, apart)
         self._apart = apart
@@ -86,9 +98,18 @@ class Pace:
         left = self._left(self._apart)
         return left <= 0 or not self._stop.wait(left)
 
+    @property
+    def published(self) -> int | None:
+        """When its custom sources were last published, in milliseconds since 1970."""
+        return self._last.at
+
+    def resume(self, published: int | None) -> None:
+        """Take up when an earlier run published, unless that is known better."""
+        self._last.at = max(filter(None, (published, self._last.at)), default=None)
+
     def publish(self) -> None:
         """Note that the source is published now."""
-        self.published = int(self._now().timestamp() * 1000)
+        self._last.at = int(self._now().timestamp() * 1000)
 
     def _left(self, seconds: float) -> float:
         """Return how many of some seconds are left since the last commit."""

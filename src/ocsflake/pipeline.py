@@ -19,7 +19,7 @@ from ocsflake.commits import ROWS, Job, Outcome, new_commits
 from ocsflake.errors import ConfigError
 from ocsflake.events import Events, Gathered
 from ocsflake.ocsf import DEFAULT_VERSION
-from ocsflake.pace import Pace, now_in_utc
+from ocsflake.pace import Pace, Published, now_in_utc
 from ocsflake.report import Counts, RunReport, SourceReport
 from ocsflake.seen import Seen
 from ocsflake.times import narrowed, window, within
@@ -102,25 +102,32 @@ def run(
     store = _store(checkpoints, lake)
     folder = None if rejects is None else Path(rejects).absolute()
     jobs = []
+    apart = getattr(lake, "min_commit_seconds", 0.0)
+    last: dict[str, Published] = {}
     for source in sources:
+        mapper = registry.mapper(source.log_type)
+        shared = "" if getattr(lake, "naming", "") == "class" else mapper.source_name
         pace = Pace(
             commit_bytes=commit_bytes,
             commit_seconds=commit_seconds,
-            apart=getattr(lake, "min_commit_seconds", 0.0),
+            apart=apart,
             follow=follow,
             now=now,
             stop=stop,
+            last=last.setdefault(shared, Published()) if apart else None,
         )
-        jobs.append(Job(source, registry.mapper(source.log_type), lake, store, folder, between, pace))
+        jobs.append(Job(source, mapper, lake, store, folder, between, pace))
         _check_sink(jobs[-1])
     started = time.monotonic()
     total = _Total(jobs, progress)
+    turns = list(range(len(jobs)))
     while True:
         done = 0
-        for place, job in enumerate(jobs):
-            for outcome in new_commits(job):
+        for place in list(turns):
+            for outcome in new_commits(jobs[place]):
                 total.add(place, outcome)
                 done += outcome.report.splits
+                turns.append(turns.pop(turns.index(place)))  # who has published lets the others go first
         if not follow or stop.is_set():
             return total.report(time.monotonic() - started)
         if not done:

@@ -8,7 +8,8 @@ import boto3
 import pytest
 
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError
-from ocsflake.sources.aws_scopes import Access, Caller, Scope, raw_list, raw_members, words
+from ocsflake.sources.aws_scopes import Access, Caller, Scope, raw_list, raw_members
+from ocsflake.sources.options import words
 
 if TYPE_CHECKING:
     from ocsflake.testing.aws_apis import AwsApisServer

@@ -72,6 +72,17 @@ class TestPlan:
             "a[2026-03-02T11:00:00.000Z/2026-03-02T12:00:00.000Z)",
         ]
 
+    def test_age(self) -> None:
+        """An age counts from when a scope was first read: a gap that became older than it is planned all the same."""
+        state = {"covered": {"": [[milliseconds(1), milliseconds(2)], [milliseconds(3), milliseconds(4)]]}}
+
+        found = spans(WINDOWS.plan(state, NOW, since="2h"))
+        fixed = spans(WINDOWS.plan(state, NOW, since=NOW - timedelta(hours=2)))
+
+        assert found[0] == (milliseconds(1, 55), milliseconds(2), milliseconds(3))
+        assert found[1] == (milliseconds(3, 55), milliseconds(4), milliseconds(5))
+        assert fixed[0][1] == milliseconds(10, 30, 40) + 500
+
     @pytest.mark.parametrize("since", [NOW, NOW - timedelta(minutes=1), NOW + timedelta(days=1)])
     def test_nothing(self, since: datetime) -> None:
         """What has not settled is not asked for."""

@@ -8,7 +8,7 @@ and no more.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import evolve, field, frozen
 
@@ -63,13 +63,13 @@ def type_text(shape: Shape) -> str:
     return f"STRUCT({', '.join(f'{quoted_name(name)} {type_text(inner)}' for name, inner in shape.items())})"
 
 
-def shape_of(kind: object) -> Shape:
+def shape_of(kind: Any) -> Shape:
     """Return the shape of a type that DuckDB tells (a ``DuckDBPyType``)."""
-    name = kind.id  # type: ignore[attr-defined]
+    name = kind.id
     if name == "struct":
-        return {field: shape_of(inner) for field, inner in kind.children}  # type: ignore[attr-defined]
+        return {field: shape_of(inner) for field, inner in kind.children}
     if name == "list":
-        return [shape_of(kind.children[0][1])]  # type: ignore[attr-defined]
+        return [shape_of(kind.children[0][1])]
     return str(kind)
 
 
@@ -84,9 +84,10 @@ def merged(shapes: Iterable[Shape]) -> Shape:
 
 def _both(one: Shape, other: Shape) -> Shape:
     if isinstance(one, Mapping) and isinstance(other, Mapping):
+        either = {**one, **other}
         return {
-            name: _both(one[name], other[name]) if name in one and name in other else (one | other)[name]  # type: ignore[operator]
-            for name in {**one, **other}
+            name: _both(one[name], other[name]) if name in one and name in other else part
+            for name, part in either.items()
         }
     if isinstance(one, list) and isinstance(other, list):
         return [_both(one[0], other[0])]

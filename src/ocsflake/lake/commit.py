@@ -295,7 +295,8 @@ def _by_partition(rows: Rows) -> Iterator[tuple[int, Packed]]:
 
 def _partition_ends(rows: Rows) -> list[int]:
     """Return where each run of rows of one partition ends."""
-    return pc.run_end_encode(pc.shift_right(rows.keys, _MS_BITS)).run_ends.to_pylist()  # type: ignore[no-any-return]
+    ends: list[int] = pc.run_end_encode(pc.shift_right(rows.keys, _MS_BITS)).run_ends.to_pylist()
+    return ends
 
 
 def _text(events: pa.RecordBatch, *path: str) -> pa.Array:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -90,7 +91,7 @@ def from_listing(storage: Storage, seen: MutableSet[str], *, prefix: str = "") -
     """
     for item in storage.objects(prefix):
         if item.key.endswith(".parquet") and not item.key.startswith(".") and item.key not in seen:
-            yield Delivery((item.key,), storage, lambda key=item.key: seen.add(key))  # type: ignore[misc]
+            yield Delivery((item.key,), storage, partial(seen.add, item.key))
 
 
 def from_queue(

@@ -89,7 +89,7 @@ def _joined(waiting: list[Frame]) -> Frame:
 def _size(raw: RawBatch) -> int:
     records = raw.records
     if isinstance(records, pa.RecordBatch):
-        return records.nbytes  # type: ignore[no-any-return]
+        return int(records.nbytes)
     return len(records) if isinstance(records, bytes) else sum(map(len, records))
 
 

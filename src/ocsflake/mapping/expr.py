@@ -83,11 +83,11 @@ class Expr:
         """Return one part of the text between separators; null where there are fewer parts."""
         return Split(self, separator, index)
 
-    def __eq__(self, other: object) -> Expr:  # type: ignore[override]
+    def __eq__(self, other: object) -> Expr:  # type: ignore[override]  # written, not compared
         """Return a condition: the text of self equals a constant, or that of another expression."""
         return Equal(self, _comparable(other))
 
-    def __ne__(self, other: object) -> Expr:  # type: ignore[override]
+    def __ne__(self, other: object) -> Expr:  # type: ignore[override]  # likewise
         """Return a condition: the opposite of ``==`` (null equals nothing)."""
         return Not(Equal(self, _comparable(other)))
 

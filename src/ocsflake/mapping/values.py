@@ -160,7 +160,8 @@ def _data(text: pa.Array) -> bytes:
     if data is None:
         return b""
     ends = pa.Array.from_buffers(pa.int32(), len(text) + 1, [None, offsets], offset=text.offset)
-    return data.slice(ends[0].as_py(), ends[-1].as_py() - ends[0].as_py()).to_pybytes()  # type: ignore[no-any-return]
+    texts: bytes = data.slice(ends[0].as_py(), ends[-1].as_py() - ends[0].as_py()).to_pybytes()
+    return texts
 
 
 def _whole_number(word: str | None) -> int | None:
@@ -277,7 +278,8 @@ def _offset(zone: str | None) -> timezone | None:
 def _instant(numbers: list[int], milliseconds: int, zone: timezone | None) -> int | None:
     leap = numbers[5] == 60  # a leap second is the last moment of its minute
     try:
-        moment = datetime(*numbers[:5], 59 if leap else numbers[5], tzinfo=zone)  # type: ignore[misc, arg-type]
+        year, month, day, hour, minute, second = numbers
+        moment = datetime(year, month, day, hour, minute, 59 if leap else second, tzinfo=zone)
         delta = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC) if zone else None
     except (ValueError, OverflowError):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -62,7 +62,7 @@ def arrow_schema(event_class: EventClass, paths: Iterable[str]) -> pa.Schema:
             Parquet has no recursive types (``process.parent_process`` is allowed, its parent is not); or if a
             path names an object without scalar attributes.
     """
-    tree: dict[str, dict] = {}  # type: ignore[type-arg]
+    tree: dict[str, Any] = {}  # an object holds its attributes, a scalar nothing
     for path in paths:
         along = event_class.attributes_along(path)
         _check_recursion(event_class, path, along)
@@ -81,7 +81,7 @@ def arrow_schema(event_class: EventClass, paths: Iterable[str]) -> pa.Schema:
     return pa.schema(_fields(tree, event_class.attributes, top=True))
 
 
-def _fields(tree: Mapping[str, dict], attributes: Mapping[str, Attribute], *, top: bool) -> list[pa.Field]:  # type: ignore[type-arg]
+def _fields(tree: Mapping[str, Any], attributes: Mapping[str, Attribute], *, top: bool) -> list[pa.Field]:
     fields = []
     for name in sorted(tree):
         attribute = attributes[name]

@@ -85,7 +85,8 @@ def _struct_shaper(members: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any
 def _datetime(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")  # type: ignore[no-any-return]
+    text: str = value.isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
 
 
 def _json(text: str | None) -> msgspec.Raw | None:

@@ -10,15 +10,14 @@ import msgspec
 
 from ocsflake.errors import SourceError
 from ocsflake.model import Split
-from ocsflake.times import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ocsflake.model import State
     from ocsflake.sources.windows import Windows
 
-__all__ = ["LOGS", "bounds", "check_unread", "entry_id", "is_age", "plan_windows", "rest_json", "text_of", "texts"]
+__all__ = ["LOGS", "check_unread", "entry_id", "plan_windows", "rest_json", "text_of"]
 
 _EXACT = 2**53  # up to here a double has each whole number
 
@@ -62,29 +61,6 @@ def entry_id(entry: bytes | msgspec.Raw) -> str:
     return f"{found.log} {found.time} {found.insert_id}" if found.log and found.insert_id else ""
 
 
-def texts(given: Any) -> tuple[str, ...]:
-    """Return the texts of a list; commas separate those of one text."""
-    several: Iterable[Any] = given.split(",") if isinstance(given, str) else given
-    return tuple(str(text).strip() for text in several if str(text).strip())
-
-
-def bounds(
-    own: tuple[str | datetime | None, str | datetime | None], since: datetime | None, until: datetime | None
-) -> tuple[str | datetime | None, str | datetime | None]:
-    """Return `since` and `until` of a source that is narrowed; `own` are its own ones."""
-    now = datetime.now(UTC)
-    first, last = (moment(when, now) for when in own)
-    return (
-        own[0] if since is None else max(since, first or since),
-        own[1] if until is None else min(until, last or until),
-    )
-
-
-def is_age(since: str | datetime, now: datetime) -> bool:
-    """Return whether a moment depends on when it is looked at, such as ``7d``."""
-    return moment(since, now) != moment(since, datetime(2000, 1, 1, tzinfo=UTC))
-
-
 def text_of(milliseconds: int) -> str:
     """Return a time as Google's APIs take it."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -116,8 +92,7 @@ def plan_windows(
     covered = (state or {}).get("covered", {})
     readable = []
     for scope in dict.fromkeys(scopes):
-        first = _beginning(since, now, covered.get(scope, ()))
-        planned = windows.plan(state, now, since=first, until=until, scopes=[scope])
+        planned = windows.plan(state, now, since=since, until=until, scopes=[scope])
         if scope in covered or _can(probe, scope):
             readable.append(planned)
         else:
@@ -147,14 +122,6 @@ def rest_json(message: Any) -> dict[str, Any]:
 
     found: Mapping[str, Any] = _numbers(MessageToDict(message))
     return dict(found)
-
-
-def _beginning(since: str | datetime, now: datetime, covered: Sequence[Sequence[int]]) -> datetime:
-    first = moment(since, now)
-    assert first is not None
-    if covered and is_age(since, now):
-        return min(first, datetime.fromtimestamp(covered[0][0] / 1000, UTC))
-    return first
 
 
 def _can(probe: Callable[[str], object], scope: str) -> bool:

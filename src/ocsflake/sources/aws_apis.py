@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from heapq import merge
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -22,6 +20,7 @@ from attrs import evolve, field, frozen
 from ocsflake.errors import ConfigError, SourceError
 from ocsflake.model import RawBatch, Split
 from ocsflake.sources.aws_scopes import Access, Caller, Scope, raw_members
+from ocsflake.sources.options import bounds
 from ocsflake.sources.windows import Windows
 from ocsflake.times import moment
 
@@ -186,9 +185,10 @@ class ApiSource:
                     yield Split(f"{name}{_UNREAD}", {"scope": name})
         old = (now - self.api.every - _EPOCH) // _MILLISECOND
         due = [part for part in parts if part not in covered or covered[part][-1][1] <= old]
-        plan = partial(self.api.windows.plan, state, now, until=self._end(now))
-        windows = (plan(since=self._begin(covered.get(part), now), scopes=[part]) for part in due)
-        yield from merge(*windows, key=lambda split: (split.detail["end"], split.detail["scope"]))
+        own = (self.since or f"{self.api.reach.days}d", self.until)
+        since, until = bounds(own, *self._bounds, now)
+        assert since is not None
+        yield from self.api.windows.plan(state, now, since=since, until=moment(until, now), scopes=due)
 
     def read(self, split: Split) -> Iterator[RawBatch]:
         """Yield the records of `split`, with the account and the Region as their origin.
@@ -244,17 +244,6 @@ class ApiSource:
                 yield name, False
             else:
                 yield name, True
-
-    def _begin(self, covered: Sequence[Sequence[int]] | None, now: datetime) -> datetime:
-        """Return where to begin; a gap in what was covered is not given up when it is older than an age."""
-        begin = moment(self.since, now) or now - self.api.reach
-        if covered:
-            begin = min(begin, _datetime(covered[0][0]))
-        return max(begin, self._bounds[0] or begin)
-
-    def _end(self, now: datetime) -> datetime | None:
-        ends = [when for when in (moment(self.until, now), self._bounds[1]) if when is not None]
-        return min(ends, default=None)
 
     def _caller(self, scope: Scope, split: str | None = None) -> Caller:
         return Caller(

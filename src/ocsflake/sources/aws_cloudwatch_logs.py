@@ -20,7 +20,8 @@ from ocsflake.errors import ConfigError
 from ocsflake.mapping.records import repair_surrogates
 from ocsflake.model import RawBatch
 from ocsflake.sources.aws_apis import EVERY, ApiSource, length
-from ocsflake.sources.aws_scopes import Access, words
+from ocsflake.sources.aws_scopes import Access
+from ocsflake.sources.options import words
 from ocsflake.sources.windows import Windows
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from ocsflake.sources import objects
 from ocsflake.sources.aws_layouts import Template, layout, origin_of
 from ocsflake.sources.aws_objects import Objects
 from ocsflake.sources.aws_places import Place, Scope, find, numbers
-from ocsflake.sources.aws_scopes import words
 from ocsflake.sources.objects import LATE, Listed
+from ocsflake.sources.options import bounds, words
 from ocsflake.times import moment
 
 if TYPE_CHECKING:
@@ -105,10 +105,8 @@ class S3Source:
 
     def between(self, since: datetime | None, until: datetime | None) -> S3Source:
         """Return the same source, which plans what may hold events from `since` on and before `until`; in UTC."""
-        now = datetime.now(UTC)
-        sinces = [bound for bound in (since, moment(self.since, now)) if bound is not None]
-        untils = [bound for bound in (until, moment(self.until, now)) if bound is not None]
-        return evolve(self, since=max(sinces, default=None), until=min(untils, default=None))
+        first, last = bounds((self.since, self.until), since, until)
+        return evolve(self, since=first, until=last)
 
     def plan(self, state: State | None, now: datetime) -> Iterator[Split]:
         """Yield what is new since `state`: prefix after prefix, in each the oldest day first.

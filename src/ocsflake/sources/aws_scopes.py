@@ -18,11 +18,12 @@ from ocsflake.errors import AccessDeniedError, ConfigError, SourceError, Unavail
 from ocsflake.mapping.records import repair_surrogates
 from ocsflake.retry import retry
 from ocsflake.sources.limits import limiter
+from ocsflake.sources.options import words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["Access", "Answer", "Caller", "Scope", "raw_list", "raw_members", "words"]
+__all__ = ["Access", "Answer", "Caller", "Scope", "raw_list", "raw_members"]
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2,}(?:-[a-z]+)+-[0-9]+")
@@ -37,12 +38,6 @@ _OFF = frozenset({"InvalidAccessException", "SubscriptionRequiredException", "Op
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
-
-
-def words(value: str | Iterable[str]) -> tuple[str, ...]:
-    """Return a list, or text with commas, without blanks and repetitions."""
-    given = value.split(",") if isinstance(value, str) else map(str, value)
-    return tuple(dict.fromkeys(word.strip() for word in given if word.strip()))
 
 
 def raw_members(text: bytes) -> dict[str, msgspec.Raw]:

@@ -33,7 +33,7 @@ from ocsflake.errors import AccessDeniedError, ConfigError, SourceError
 from ocsflake.model import RawBatch, Split
 from ocsflake.retry import retry
 from ocsflake.sources import objects
-from ocsflake.sources._azure import earlier, later, words
+from ocsflake.sources.options import bounds, words
 from ocsflake.sources.streams import BLOCK, HEAD, LIMIT, cuts_at_lines, is_json, read_batches
 from ocsflake.times import moment
 
@@ -188,7 +188,8 @@ class AzureBlobSource:
 
     def between(self, since: datetime | None, until: datetime | None) -> AzureBlobSource:
         """Return the same source without days that hold no events from `since` on and before `until`."""
-        return evolve(self, since=later(self.since, since), until=earlier(self.until, until))
+        first, last = bounds((self.since, self.until), since, until)
+        return evolve(self, since=first, until=last)
 
     def _new(self, uri: str, state: State | None, now: datetime) -> Iterator[Split]:
         """Yield what is new in one container."""

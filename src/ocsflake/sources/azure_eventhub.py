@@ -22,7 +22,7 @@ from ocsflake.azure import default_credential, failure, missing_extra
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError, UnavailableError
 from ocsflake.model import RawBatch, Split
 from ocsflake.retry import retry
-from ocsflake.sources._azure import later
+from ocsflake.sources.options import bounds
 from ocsflake.times import moment
 
 if TYPE_CHECKING:
@@ -146,7 +146,8 @@ class AzureEventHubSource:
 
         Events come in after what they tell of, so `until` leaves none out.
         """
-        return evolve(self, since=later(self.since, since))
+        first, _ = bounds((self.since, None), since, None)
+        return evolve(self, since=first)
 
     @property
     def _host(self) -> str:

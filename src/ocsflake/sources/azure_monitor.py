@@ -25,9 +25,9 @@ from attrs import evolve, field, frozen
 from ocsflake.azure import default_credential, failure, missing_extra, source_error
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError, did_you_mean
 from ocsflake.model import RawBatch, Split
-from ocsflake.sources._azure import earlier, later, words
 from ocsflake.sources._log_analytics import Answer, TooMuchError, ask, record_batches
 from ocsflake.sources._log_tables import TABLES
+from ocsflake.sources.options import bounds, words
 from ocsflake.sources.windows import Windows
 from ocsflake.times import moment
 
@@ -236,7 +236,8 @@ class AzureMonitorSource:
         Rows come into a table after their event, so all windows from `since` on are read, and those `late` after
         `until`.
         """
-        return evolve(self, since=later(self.since, since), until=earlier(self.until, until))
+        first, last = bounds((self.since, self.until), since, until)
+        return evolve(self, since=first, until=last)
 
     @property
     def _targets(self) -> tuple[str, ...]:
@@ -252,14 +253,9 @@ class AzureMonitorSource:
 
     def _new(self, scope: str, state: State | None, now: datetime) -> list[Split]:
         """Return the windows of a table that were not read yet."""
-        covered = (state or {}).get("covered", {}).get(scope)
-        given = self.since or _FIRST
-        since = moment(given, now) or now
-        if covered and since != moment(given, _EPOCH):  # an age: it counts from when the source began
-            since = min(since, _EPOCH + timedelta(milliseconds=covered[0][0]))
         until = moment(self.until, now)
         last = until + self.late if until else None
-        return [*self._windows.plan(state, now, since=since, until=last, scopes=[scope])]
+        return [*self._windows.plan(state, now, since=self.since or _FIRST, until=last, scopes=[scope])]
 
     def _sized(self, scope: str, windows: list[Split]) -> list[Split]:
         """Return windows with their sizes, as far as one query tells them."""

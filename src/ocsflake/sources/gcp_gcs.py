@@ -21,8 +21,9 @@ from ocsflake import gcp
 from ocsflake.errors import ConfigError, SourceError
 from ocsflake.model import Split
 from ocsflake.sources import objects
-from ocsflake.sources._google import LOGS, bounds, is_age, texts
+from ocsflake.sources._google import LOGS
 from ocsflake.sources.objects import LATE, Listed
+from ocsflake.sources.options import bounds, is_age, words
 from ocsflake.sources.streams import read_batches
 from ocsflake.times import moment
 
@@ -64,8 +65,8 @@ class GcsSource:
     """
 
     log_type: str
-    uri: tuple[str, ...] = field(converter=texts)
-    logs: tuple[str, ...] = field(default=(), converter=texts)
+    uri: tuple[str, ...] = field(converter=words)
+    logs: tuple[str, ...] = field(default=(), converter=words)
     since: str | datetime | None = None
     until: str | datetime | None = None
     client: Any = field(default=None, eq=False, repr=False)

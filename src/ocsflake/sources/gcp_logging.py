@@ -21,8 +21,9 @@ from attrs import evolve, field, frozen
 from ocsflake import gcp
 from ocsflake.errors import ConfigError, did_you_mean
 from ocsflake.model import RawBatch
-from ocsflake.sources._google import LOGS, bounds, check_unread, entry_id, plan_windows, rest_json, text_of, texts
+from ocsflake.sources._google import LOGS, check_unread, entry_id, plan_windows, rest_json, text_of
 from ocsflake.sources.limits import limiter
+from ocsflake.sources.options import bounds, words
 from ocsflake.sources.windows import Windows
 from ocsflake.times import moment
 
@@ -80,7 +81,7 @@ class LoggingSource:
     """
 
     log_type: str
-    resource: tuple[str, ...] = field(converter=texts)
+    resource: tuple[str, ...] = field(converter=words)
     filter: str = ""
     since: str | datetime | None = None
     until: str | datetime | None = None

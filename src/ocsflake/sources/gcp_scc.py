@@ -21,7 +21,8 @@ from attrs import evolve, field, frozen
 from ocsflake import gcp
 from ocsflake.errors import ConfigError, did_you_mean
 from ocsflake.model import RawBatch
-from ocsflake.sources._google import bounds, check_unread, plan_windows, rest_json, text_of, texts
+from ocsflake.sources._google import check_unread, plan_windows, rest_json, text_of
+from ocsflake.sources.options import bounds, words
 from ocsflake.sources.windows import Windows
 from ocsflake.times import moment
 
@@ -58,7 +59,7 @@ class SccSource:
         name: The identity of the source; made of the log type and the resources unless it is given.
     """
 
-    resource: tuple[str, ...] = field(converter=texts)
+    resource: tuple[str, ...] = field(converter=words)
     log_type: str = "gcp.scc"
     filter: str = ""
     since: str | datetime | None = None

@@ -20,7 +20,8 @@ from attrs import evolve, field, frozen
 from ocsflake import gcp
 from ocsflake.errors import ConfigError
 from ocsflake.model import RawBatch
-from ocsflake.sources._google import bounds, check_unread, plan_windows, text_of, texts
+from ocsflake.sources._google import check_unread, plan_windows, text_of
+from ocsflake.sources.options import bounds, words
 from ocsflake.sources.windows import Windows
 from ocsflake.times import moment
 
@@ -95,7 +96,7 @@ class ReportsSource:
     """
 
     log_type: str = "google_workspace.activity"
-    applications: tuple[str, ...] = field(default=APPLICATIONS, converter=texts)
+    applications: tuple[str, ...] = field(default=APPLICATIONS, converter=words)
     customer: str = ""
     subject: str = ""
     since: str | datetime | None = None

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from ocsflake.model import Split
+from ocsflake.sources.options import is_age
+from ocsflake.times import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,7 +56,7 @@ class Windows:
         state: State | None,
         now: datetime,
         *,
-        since: datetime,
+        since: str | datetime,
         until: datetime | None = None,
         scopes: Iterable[str] = ("",),
     ) -> Iterator[Split]:
@@ -66,17 +68,21 @@ class Windows:
         Args:
             state: What `advance` returned last.
             now: What time it is.
-            since: Where to begin; what was covered before is not read again.
+            since: Where to begin; what was covered before is not read again. An age (``7d``) counts from when the scope
+                was first read, so that nothing is passed over when runs are further apart than that.
             until: Where to end.
             scopes: The names of the scopes.
         """
         # Whole seconds: some services know no finer bound.
         end = (now - self.settle).replace(microsecond=0)
         last = _milliseconds(end if until is None else min(until, end))
-        first = _milliseconds(since)
         covered = (state or {}).get("covered", {})
         yield from merge(
-            *(self._windows(scope, covered.get(scope, []), first, last) for scope in dict.fromkeys(scopes)),
+            *(
+                self._windows(scope, spans, _begin(since, now, spans), last)
+                for scope in dict.fromkeys(scopes)
+                for spans in [covered.get(scope, [])]
+            ),
             key=lambda split: (split.detail["end"], split.detail["scope"]),
         )
 
@@ -105,6 +111,13 @@ class Windows:
                 detail = {"scope": scope, "start": start, "end": end, "read_from": read_from}
                 yield Split(f"{scope}[{_text(read_from)}/{_text(end)})", detail)
                 start = end
+
+
+def _begin(since: str | datetime, now: datetime, covered: Sequence[Sequence[int]]) -> int:
+    begin = moment(since, now)
+    assert begin is not None
+    first = _milliseconds(begin)
+    return min(first, covered[0][0]) if covered and is_age(since, now) else first
 
 
 def _gaps(covered: Sequence[Sequence[int]], first: int, last: int) -> Iterator[_Span]:

@@ -256,11 +256,12 @@ class _Connection:
         while place < len(payload):
             section, place = decoded(payload, place)
             sections[section.by] = section.value
-        status, text, body = 202, "Accepted", ""
+        body: Any = ""
+        status, text = 202, "Accepted"
         if node == "$management":
             asked = {str(key): value for key, value in sections[0x74].items()}
             asked = {key: value.decode() if isinstance(value, bytes) else value for key, value in asked.items()}
-            status, text, body = 200, "OK", self._hub.about(asked)  # type: ignore[assignment]
+            status, text, body = 200, "OK", self._hub.about(asked)
             if self._trouble == "missing":
                 status, text, body = 404, "The messaging entity could not be found.", ""
         elif self._trouble == "denied":

@@ -198,9 +198,10 @@ def _fields(row: bytes, separator: str) -> list[str]:
 
 def _joined(part: Sequence[tuple[RawBatch, Any]]) -> RawBatch:
     first = part[0][0]
+    records: list[Any] = [raw.records for raw, _ in part]
     if isinstance(first.records, bytes):
-        return RawBatch(b"".join(raw.records for raw, _ in part), first.origin, first.head)  # type: ignore[misc]
-    return RawBatch([record for raw, _ in part for record in raw.records], first.origin)
+        return RawBatch(b"".join(records), first.origin, first.head)
+    return RawBatch([record for each in records for record in each], first.origin)
 
 
 def _say(holds: bool, what: str, cases: Iterable[Any] = ()) -> None:
