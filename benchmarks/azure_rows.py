@@ -17,7 +17,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ocsflake.sources._log_analytics import ask, record_batches
+from ocsflake.sources.azure._log_analytics import ask, record_batches
 from ocsflake.testing.azure_monitor import LogAnalytics, Row
 
 if TYPE_CHECKING:

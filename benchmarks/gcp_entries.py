@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from ocsflake.sources.gcp_logging import LoggingSource
+from ocsflake.sources.gcp.logging import LoggingSource
 from ocsflake.testing.gcp_logging import LoggingServer, logging_server
 
 if TYPE_CHECKING:

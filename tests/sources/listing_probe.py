@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from ocsflake.sources.aws_s3 import S3Source
+from ocsflake.sources.aws.s3 import S3Source
 from ocsflake.testing.servers import AwsServer
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from aws_api_cases import CASES, NOW, ago, iso, run, sample, written
 
 import ocsflake
-from ocsflake.sources.aws_apis import Span, changed, text_at
+from ocsflake.sources.aws._apis import Span, changed, text_at
 
 if TYPE_CHECKING:
     from pathlib import Path

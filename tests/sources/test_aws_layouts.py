@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ocsflake.errors import ConfigError
-from ocsflake.sources.aws_layouts import layout, origin_of, template
+from ocsflake.sources.aws._layouts import layout, origin_of, template
 
 KEYS = {
     "aws.cloudfront": [

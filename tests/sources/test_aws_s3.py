@@ -17,7 +17,7 @@ import ocsflake
 from ocsflake import samples
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError, UnavailableError
 from ocsflake.model import Bounded, ReadsAhead
-from ocsflake.sources.aws_s3 import S3Source
+from ocsflake.sources.aws.s3 import S3Source
 from ocsflake.testing.faults import FaultProxy
 from ocsflake.testing.s3_archive import ArchiveServer
 from ocsflake.testing.security_lake import SecurityLakeServer

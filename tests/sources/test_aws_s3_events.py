@@ -19,7 +19,7 @@ from ocsflake.errors import AccessDeniedError, ConfigError, LakeError, SourceErr
 from ocsflake.lake.s3 import S3Storage
 from ocsflake.model import Acknowledges, ReadsAhead
 from ocsflake.pace import Pace
-from ocsflake.sources.aws_s3_events import S3EventsSource
+from ocsflake.sources.aws.s3_events import S3EventsSource
 from ocsflake.testing.faults import FaultProxy
 from pipeline_logs import events, rows
 
@@ -292,11 +292,12 @@ class TestLeases:
             queue.tell(trail(f"{number}"))
         made = queue.source()
         first = list(made.plan(None, NOW))[:1]
-        pace = Pace(commit_bytes=None, commit_seconds=60, apart=0, follow=True, now=lambda: NOW, stop=stop)
+        clock = [NOW]
+        pace = Pace(commit_bytes=None, commit_seconds=60, apart=0, follow=True, now=lambda: clock[0], stop=stop)
         pace.publish()
 
         assert list(pace.commits(made, None)) == []
-        pace.published = None
+        clock[0] += timedelta(seconds=60)
         (splits,) = pace.commits(made, None)
 
         assert len(splits) == 3

@@ -14,7 +14,7 @@ import ocsflake
 from ocsflake.checkpoints import FileCheckpoints
 from ocsflake.errors import LakeError
 from ocsflake.lake.s3 import S3Storage
-from ocsflake.sources.aws_s3 import S3Source
+from ocsflake.sources.aws.s3 import S3Source
 from ocsflake.testing.faults import FaultProxy
 from pipeline_logs import events, record, rows
 

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError
-from ocsflake.sources.aws_scopes import Access, Caller, Scope, raw_list, raw_members
+from ocsflake.sources.aws._scopes import Access, Caller, Scope, raw_list, raw_members
 from ocsflake.sources.options import words
 
 if TYPE_CHECKING:

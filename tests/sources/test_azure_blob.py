@@ -18,7 +18,7 @@ import ocsflake
 from ocsflake import samples
 from ocsflake.checkpoints import MemoryCheckpoints
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError
-from ocsflake.sources.azure_blob import AzureBlobSource
+from ocsflake.sources.azure.blob import AzureBlobSource
 from ocsflake.testing.azurite import AzuriteServer, azurite_server, install_azurite
 from ocsflake.testing.faults import Fault, FaultProxy
 from ocsflake.testing.suites import SourceSuite

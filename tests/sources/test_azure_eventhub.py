@@ -14,7 +14,7 @@ import ocsflake
 from ocsflake import samples
 from ocsflake.checkpoints import MemoryCheckpoints
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError
-from ocsflake.sources.azure_eventhub import AzureEventHubSource
+from ocsflake.sources.azure.eventhub import AzureEventHubSource
 from ocsflake.testing.azure_eventhub import EventHub
 from pipeline_logs import rows as rows_of
 

@@ -17,7 +17,7 @@ from ocsflake import samples
 from ocsflake.checkpoints import MemoryCheckpoints
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError
 from ocsflake.seen import Seen
-from ocsflake.sources.azure_monitor import AzureMonitorSource
+from ocsflake.sources.azure.monitor import AzureMonitorSource
 from ocsflake.testing.azure_monitor import IssuedTokens, LogAnalytics, Row
 from ocsflake.testing.suites import SourceSuite
 from pipeline_logs import rows as rows_of

@@ -16,7 +16,7 @@ from gcp_entries import NOW, CrashError, Crashing, entry, ids, rows, run, sample
 import ocsflake
 from ocsflake.checkpoints import MemoryCheckpoints
 from ocsflake.errors import AccessDeniedError, ConfigError
-from ocsflake.sources.gcp_pubsub import Leases
+from ocsflake.sources.gcp.pubsub import Leases
 from ocsflake.testing.gcp_pubsub import PubSubServer, pubsub_server
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from gcp_entries import NOW, CrashError, Crashing, rows, run, sample
 
 import ocsflake
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError
-from ocsflake.sources.google_workspace_reports import APPLICATIONS
+from ocsflake.sources.google_workspace.reports import APPLICATIONS
 from ocsflake.testing.google_workspace_reports import ReportsServer, reports_server
 
 if TYPE_CHECKING:

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from ocsflake.sources.aws_apis import EVERY, ApiSource, changed
-from ocsflake.sources.aws_scopes import Access
+from ocsflake.sources.aws._apis import EVERY, ApiSource, changed
+from ocsflake.sources.aws._scopes import Access
 from ocsflake.sources.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ocsflake.model import RawBatch
-    from ocsflake.sources.aws_apis import Span, When, Words
-    from ocsflake.sources.aws_scopes import Caller
+    from ocsflake.sources.aws._apis import Span, When, Words
+    from ocsflake.sources.aws._scopes import Caller
 
 __all__ = ["Findings", "aws_inspector"]
 
@@ -31,7 +31,7 @@ _WINDOWS = Windows(step=timedelta(days=10), settle=timedelta(0), overlap=timedel
 
 @frozen(kw_only=True)
 class Findings:
-    """The findings of an account and Region, closed ones too; see `ocsflake.sources.aws_apis.Api`."""
+    """The findings of an account and Region, closed ones too; see `ocsflake.sources.aws._apis.Api`."""
 
     service: str = "inspector2"
     identity: str = ""

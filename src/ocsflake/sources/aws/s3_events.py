@@ -23,9 +23,9 @@ from ocsflake.errors import AccessDeniedError, ConfigError, SourceError
 from ocsflake.model import Split
 from ocsflake.notifications import new_objects
 from ocsflake.sources import objects
-from ocsflake.sources.aws_layouts import layout, origin_of
-from ocsflake.sources.aws_objects import Objects
-from ocsflake.sources.aws_s3 import READERS
+from ocsflake.sources.aws._layouts import layout, origin_of
+from ocsflake.sources.aws._objects import Objects
+from ocsflake.sources.aws.s3 import READERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -14,15 +14,15 @@ import msgspec
 from attrs import frozen
 
 from ocsflake.errors import SourceError
-from ocsflake.sources.aws_apis import ALWAYS, ApiSource, changed, text_at
-from ocsflake.sources.aws_scopes import Access, raw_list, raw_members
+from ocsflake.sources.aws._apis import ALWAYS, ApiSource, changed, text_at
+from ocsflake.sources.aws._scopes import Access, raw_list, raw_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ocsflake.model import RawBatch
-    from ocsflake.sources.aws_apis import Span, When, Words
-    from ocsflake.sources.aws_scopes import Caller
+    from ocsflake.sources.aws._apis import Span, When, Words
+    from ocsflake.sources.aws._scopes import Caller
     from ocsflake.sources.windows import Windows
 
 __all__ = ["Findings", "aws_access_analyzer"]
@@ -33,7 +33,7 @@ _GONE = "ResourceNotFoundException"
 
 @frozen(kw_only=True)
 class Findings:
-    """The findings of all analyzers of an account and Region; see `ocsflake.sources.aws_apis.Api`."""
+    """The findings of all analyzers of an account and Region; see `ocsflake.sources.aws._apis.Api`."""
 
     service: str = "accessanalyzer"
     identity: str = ""

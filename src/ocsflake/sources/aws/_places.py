@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from ocsflake.errors import AccessDeniedError, SourceError
-from ocsflake.sources.aws_layouts import ARCHIVE, Template, origin
+from ocsflake.sources.aws._layouts import ARCHIVE, Template, origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ocsflake.sources.aws_layouts import Step
-    from ocsflake.sources.aws_objects import Objects
+    from ocsflake.sources.aws._layouts import Step
+    from ocsflake.sources.aws._objects import Objects
 
 __all__ = ["Place", "Places", "Scope", "find", "numbers"]
 

@@ -19,7 +19,7 @@ from attrs import evolve, field, frozen
 
 from ocsflake.errors import ConfigError, SourceError
 from ocsflake.model import RawBatch, Split
-from ocsflake.sources.aws_scopes import Access, Caller, Scope, raw_members
+from ocsflake.sources.aws._scopes import Access, Caller, Scope, raw_members
 from ocsflake.sources.options import bounds
 from ocsflake.sources.windows import Windows
 from ocsflake.times import moment

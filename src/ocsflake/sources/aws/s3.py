@@ -20,9 +20,9 @@ from ocsflake import aws
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError, UnavailableError
 from ocsflake.model import Split
 from ocsflake.sources import objects
-from ocsflake.sources.aws_layouts import Template, layout, origin_of
-from ocsflake.sources.aws_objects import Objects
-from ocsflake.sources.aws_places import Place, Scope, find, numbers
+from ocsflake.sources.aws._layouts import Template, layout, origin_of
+from ocsflake.sources.aws._objects import Objects
+from ocsflake.sources.aws._places import Place, Scope, find, numbers
 from ocsflake.sources.objects import LATE, Listed
 from ocsflake.sources.options import bounds, words
 from ocsflake.times import moment

@@ -20,16 +20,16 @@ import msgspec
 from attrs import frozen
 
 from ocsflake.errors import ConfigError, SourceError
-from ocsflake.sources.aws_apis import ALWAYS, EVERY, ApiSource, changed, iso
-from ocsflake.sources.aws_scopes import Access
+from ocsflake.sources.aws._apis import ALWAYS, EVERY, ApiSource, changed, iso
+from ocsflake.sources.aws._scopes import Access
 from ocsflake.sources.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ocsflake.model import RawBatch
-    from ocsflake.sources.aws_apis import Span, When, Words
-    from ocsflake.sources.aws_scopes import Caller
+    from ocsflake.sources.aws._apis import Span, When, Words
+    from ocsflake.sources.aws._scopes import Caller
 
 __all__ = ["Items", "Results", "aws_config"]
 
@@ -48,7 +48,7 @@ _SELECT = (
 
 @frozen(kw_only=True)
 class Results:
-    """The results of all rules of an account and Region; see `ocsflake.sources.aws_apis.Api`."""
+    """The results of all rules of an account and Region; see `ocsflake.sources.aws._apis.Api`."""
 
     service: str = "config"
     identity: str = ""
@@ -75,7 +75,7 @@ class Results:
 
 @frozen(kw_only=True)
 class Items:
-    """The present configuration items of an account and Region; see `ocsflake.sources.aws_apis.Api`."""
+    """The present configuration items of an account and Region; see `ocsflake.sources.aws._apis.Api`."""
 
     service: str = "config"
     identity: str = "items"

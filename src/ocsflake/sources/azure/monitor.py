@@ -25,8 +25,8 @@ from attrs import evolve, field, frozen
 from ocsflake.azure import default_credential, failure, missing_extra, source_error
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError, did_you_mean
 from ocsflake.model import RawBatch, Split
-from ocsflake.sources._log_analytics import Answer, TooMuchError, ask, record_batches
-from ocsflake.sources._log_tables import TABLES
+from ocsflake.sources.azure._log_analytics import Answer, TooMuchError, ask, record_batches
+from ocsflake.sources.azure._log_tables import TABLES
 from ocsflake.sources.options import bounds, words
 from ocsflake.sources.windows import Windows
 from ocsflake.times import moment

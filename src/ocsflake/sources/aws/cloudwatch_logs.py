@@ -19,16 +19,16 @@ from attrs import field, frozen
 from ocsflake.errors import ConfigError
 from ocsflake.mapping.records import repair_surrogates
 from ocsflake.model import RawBatch
-from ocsflake.sources.aws_apis import EVERY, ApiSource, length
-from ocsflake.sources.aws_scopes import Access
+from ocsflake.sources.aws._apis import EVERY, ApiSource, length
+from ocsflake.sources.aws._scopes import Access
 from ocsflake.sources.options import words
 from ocsflake.sources.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ocsflake.sources.aws_apis import Span, When, Words
-    from ocsflake.sources.aws_scopes import Caller
+    from ocsflake.sources.aws._apis import Span, When, Words
+    from ocsflake.sources.aws._scopes import Caller
 
 __all__ = ["LogGroups", "aws_cloudwatch_logs"]
 
@@ -50,7 +50,7 @@ _PAGE = msgspec.json.Decoder(_Page)
 
 @frozen(kw_only=True)
 class LogGroups:
-    """Log groups, each with windows of its own; see `ocsflake.sources.aws_apis.Api`.
+    """Log groups, each with windows of its own; see `ocsflake.sources.aws._apis.Api`.
 
     Attributes:
         names: Names of groups, with ``*`` for any part of a name.

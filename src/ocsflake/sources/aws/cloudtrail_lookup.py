@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from ocsflake.model import RawBatch
-from ocsflake.sources.aws_apis import EVERY, ApiSource, text_at
-from ocsflake.sources.aws_scopes import Access
+from ocsflake.sources.aws._apis import EVERY, ApiSource, text_at
+from ocsflake.sources.aws._scopes import Access
 from ocsflake.sources.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ocsflake.sources.aws_apis import Span, When, Words
-    from ocsflake.sources.aws_scopes import Caller
+    from ocsflake.sources.aws._apis import Span, When, Words
+    from ocsflake.sources.aws._scopes import Caller
 
 __all__ = ["ManagementEvents", "aws_cloudtrail_lookup"]
 
@@ -34,7 +34,7 @@ _WINDOWS = Windows(step=timedelta(hours=6), settle=timedelta(minutes=5), overlap
 
 @frozen(kw_only=True)
 class ManagementEvents:
-    """The management events of an account and Region; see `ocsflake.sources.aws_apis.Api`."""
+    """The management events of an account and Region; see `ocsflake.sources.aws._apis.Api`."""
 
     service: str = "cloudtrail"
     identity: str = "lookup"
