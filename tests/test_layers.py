@@ -25,7 +25,7 @@ LAYERS = [
     {"mapping"},
     {"ocsf"},
     {"aws", "azure", "gcp", "notifications", "rejects", "report", "samples", "times"},
-    {"charts", "model", "retry"},
+    {"charts", "marks", "model", "retry"},
     {"errors"},
 ]
 """Parts from the top to the bottom; a part imports from the layers below its own."""

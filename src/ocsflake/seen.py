@@ -7,12 +7,11 @@ source says that they cannot come again.
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from ocsflake.marks import mark_of, pack, unpack
 from ocsflake.model import Overlaps, Split
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from ocsflake.model import RawBatch, Source, State
 
 __all__ = ["Seen"]
-
-_SIZE = 12
 
 
 class Seen:
@@ -35,10 +32,10 @@ class Seen:
     def __init__(self, doc: Mapping[str, Any]) -> None:
         self.dropped = 0
         self._stored: list[list[Any]] = list(doc.get("seen") or ())
-        self._known = {mark for *_, packed in self._stored for mark in _unpacked(packed)}
+        self._known = {mark for *_, packed in self._stored for mark in unpack(packed)}
         self._new: dict[str, set[bytes]] = {}
         intended = (doc.get("intent") or {}).get("ids")
-        self._intended = None if intended is None else {name: set(_unpacked(ids)) for name, ids in intended.items()}
+        self._intended = None if intended is None else {name: unpack(ids) for name, ids in intended.items()}
 
     def new(self, raws: Iterable[RawBatch], split: Split) -> Iterator[RawBatch]:
         """Yield the records of a split without those that were taken already.
@@ -53,7 +50,7 @@ class Seen:
                 continue
             kept = []
             for place, name in enumerate(raw.ids):
-                mark = blake2b(name.encode(errors="surrogatepass"), digest_size=_SIZE).digest()
+                mark = mark_of(name)
                 if mark in self._known:
                     self.dropped += 1
                 elif intended is None or mark in intended:
@@ -65,12 +62,12 @@ class Seen:
 
     def taken(self) -> dict[str, str]:
         """Return the ids of the commit under way, by split; what a repeat of it must take, and nothing else."""
-        return {name: _packed(marks) for name, marks in self._new.items() if marks}
+        return {name: pack(found) for name, found in self._new.items() if found}
 
     def after(self, source: Source, state: State, splits: Sequence[Split]) -> list[list[Any]]:
         """Return what the checkpoint keeps once `splits` are durable."""
         entries = [*self._stored]
-        entries += [[s.id, _place(s), _packed(self._new[s.id])] for s in splits if self._new.get(s.id)]
+        entries += [[s.id, _place(s), pack(self._new[s.id])] for s in splits if self._new.get(s.id)]
         if not isinstance(source, Overlaps):
             return entries
         return [entry for entry in entries if not source.forgets(state, Split(entry[0], entry[1]))]
@@ -87,12 +84,3 @@ def _only(raw: RawBatch, places: Sequence[int]) -> RawBatch:
     records: Any = raw.records
     kept = records.take(pa.array(places)) if isinstance(records, pa.RecordBatch) else [records[p] for p in places]
     return evolve(raw, records=kept, ids=None)
-
-
-def _packed(marks: set[bytes]) -> str:
-    return b64encode(b"".join(sorted(marks))).decode()
-
-
-def _unpacked(packed: str) -> Iterator[bytes]:
-    data = b64decode(packed)
-    return (data[start : start + _SIZE] for start in range(0, len(data), _SIZE))

@@ -9,15 +9,14 @@ out. Objects whose key names no day are remembered for good.
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-from bisect import bisect_left
+from base64 import b64decode
 from datetime import date, timedelta
-from hashlib import blake2b
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from ocsflake.marks import is_in, mark_of, pack, unpack
 from ocsflake.model import Split
 
 if TYPE_CHECKING:
@@ -30,8 +29,6 @@ __all__ = ["LATE", "Listed", "advance", "first_day", "forget", "gaps", "is_end_o
 
 LATE = 2
 """Days after which no more objects of a day are waited for."""
-
-_SIZE = 12
 
 
 @frozen
@@ -100,9 +97,9 @@ def new(
     for day, group in groupby(listed, key=lambda found: found.day):
         if _is_within(day, closed):
             continue
-        seen = _unpacked(days.get(day, ""))
+        seen = unpack(days.get(day, ""))
         for found in group:
-            mark = _mark(found.uri, found.version)
+            mark = mark_of(found.uri, found.version)
             if mark in seen:
                 continue
             seen.add(mark)
@@ -127,14 +124,14 @@ def advance(state: State | None, done: Sequence[Split]) -> State:
     for split in done:
         if not is_end_of_day(split):
             detail = split.detail
-            read.setdefault((detail["prefix"], detail["day"]), set()).add(_mark(detail["uri"], detail["version"]))
+            read.setdefault((detail["prefix"], detail["day"]), set()).add(mark_of(detail["uri"], detail["version"]))
     for (prefix, day), marks in read.items():
         days = seen.setdefault(prefix, {})
-        days[day] = _packed(_unpacked(days.get(day, "")) | marks)
+        days[day] = pack(unpack(days.get(day, "")) | marks)
     for split in filter(is_end_of_day, done):
         prefix, day = split.detail["prefix"], split.detail["ends"]
         days = seen.get(prefix, {})
-        if len(_unpacked(days.get(day, ""))) >= split.detail["due"]:
+        if len(unpack(days.get(day, ""))) >= split.detail["due"]:
             closed[prefix] = _merged([*closed.get(prefix, ()), (split.detail["from"], day)])
             seen[prefix] = {name: packed for name, packed in days.items() if not _is_within(name, closed[prefix])}
     return {"closed": closed, "seen": {prefix: days for prefix, days in seen.items() if days}}
@@ -145,8 +142,8 @@ def read_before(state: State | None, prefix: str) -> Callable[[str, str], bool]:
     packed = [b64decode(marks) for marks in (state or {}).get("seen", {}).get(prefix, {}).values()]
 
     def was_read(uri: str, version: str) -> bool:
-        mark = _mark(uri, version)
-        return any(_is_packed(mark, data) for data in packed)
+        mark = mark_of(uri, version)
+        return any(is_in(mark, data) for data in packed)
 
     return was_read
 
@@ -183,22 +180,3 @@ def _after(day: str) -> str:
 
 def _before(day: str) -> str:
     return str(date.fromisoformat(day) - timedelta(days=1))
-
-
-def _mark(uri: str, version: str) -> bytes:
-    return blake2b(f"{uri}\0{version}".encode(errors="surrogatepass"), digest_size=_SIZE).digest()
-
-
-def _packed(marks: set[bytes]) -> str:
-    return b64encode(b"".join(sorted(marks))).decode()
-
-
-def _unpacked(packed: str) -> set[bytes]:
-    data = b64decode(packed)
-    return {data[start : start + _SIZE] for start in range(0, len(data), _SIZE)}
-
-
-def _is_packed(mark: bytes, data: bytes) -> bool:
-    """Return whether a mark is among some that are in order; a set of them would take eight times the memory."""
-    place = bisect_left(range(len(data) // _SIZE), mark, key=lambda n: data[n * _SIZE : (n + 1) * _SIZE])
-    return data[place * _SIZE : (place + 1) * _SIZE] == mark

@@ -13,13 +13,13 @@ import threading
 import time
 import weakref
 from datetime import date, timedelta
-from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, field, frozen
 
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError
+from ocsflake.marks import mark_of
 from ocsflake.model import Split
 from ocsflake.notifications import new_objects
 from ocsflake.sources import objects
@@ -239,7 +239,7 @@ class _Queue:
 
     def is_done(self, split: str) -> bool:
         """Return whether a split was done since the plan began."""
-        return _digest(split) in self._done
+        return mark_of(split) in self._done
 
     def hold(self, message: Mapping[str, Any], splits: Iterable[Split]) -> list[Split]:
         """Keep a message until its splits are done, and return those that no other message waits for.
@@ -269,7 +269,7 @@ class _Queue:
         with self._lock:
             for name in splits:
                 self._splits.pop(name, None)
-                self._done.add(_digest(name))
+                self._done.add(mark_of(name))
                 for receipt in self._receipts.pop(name, ()):
                     self._waiting[receipt].discard(name)
                     if not self._waiting[receipt]:
@@ -339,10 +339,6 @@ def _prolong(asked: weakref.ref[_Queue], seconds: float) -> None:
     while (queue := asked()) is not None and queue.prolong():
         del queue
         time.sleep(seconds)
-
-
-def _digest(split: str) -> bytes:
-    return blake2b(split.encode(errors="surrogatepass"), digest_size=12).digest()
 
 
 def _in_tens(receipts: Iterable[str], **more: Any) -> Iterator[list[dict[str, Any]]]:

@@ -1,0 +1,40 @@
+"""Sets of what was seen, small enough for a checkpoint: digests of 12 bytes, kept as one text in their order."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from bisect import bisect_left
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["is_in", "mark_of", "pack", "unpack"]
+
+_SIZE = 12
+
+
+def mark_of(*texts: str) -> bytes:
+    """Return the digest of some texts."""
+    return blake2b("\0".join(texts).encode(errors="surrogatepass"), digest_size=_SIZE).digest()
+
+
+def pack(marks: Iterable[bytes]) -> str:
+    """Return marks as text, in their order."""
+    return b64encode(b"".join(sorted(marks))).decode()
+
+
+def unpack(text: str) -> set[bytes]:
+    """Return the marks of a text."""
+    data = b64decode(text)
+    return {data[start : start + _SIZE] for start in range(0, len(data), _SIZE)}
+
+
+def is_in(found: bytes, data: bytes) -> bool:
+    """Return whether a mark is among those of a text that was decoded from base 64.
+
+    A set of them would take eight times the memory.
+    """
+    place = bisect_left(range(len(data) // _SIZE), found, key=lambda n: data[n * _SIZE : (n + 1) * _SIZE])
+    return data[place * _SIZE : (place + 1) * _SIZE] == found
