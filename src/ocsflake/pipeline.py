@@ -192,7 +192,7 @@ class _Total:
     def __init__(self, jobs: Sequence[Job], progress: Callable[[Progress], None] | None) -> None:
         self.reports = [SourceReport(job.source.name, job.source.log_type) for job in jobs]
         self.objects: list[ObjectWritten] = []
-        self.spans: list[tuple[int, int]] = []
+        self.span: tuple[int, int] | None = None
         self.progress = progress
         self.bytes = [0] * len(jobs)
 
@@ -209,15 +209,16 @@ class _Total:
         )
         self.bytes[place] += outcome.bytes
         self.objects += outcome.objects
-        self.spans += [outcome.span] if outcome.span else []
+        if outcome.span:
+            first, last = self.span or outcome.span
+            self.span = min(first, outcome.span[0]), max(last, outcome.span[1])
         if self.progress is not None:
             counts = sum((report.counts for report in self.reports), Counts())
             self.progress(Progress(old.source, self.reports[place].splits, self.bytes[place], counts))
 
     def report(self, seconds: float) -> RunReport:
         """Return the report of the whole run."""
-        earliest = min((first for first, _ in self.spans), default=None)
-        latest = max((last for _, last in self.spans), default=None)
+        earliest, latest = self.span or (None, None)
         return RunReport(tuple(self.reports), tuple(self.objects), _datetime(earliest), _datetime(latest), seconds)
 
 
