@@ -21,7 +21,8 @@ from google.rpc.error_details_pb2 import RetryInfo
 import ocsflake
 from ocsflake import gcp
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError, UnavailableError
-from ocsflake.sources import gcp_gcs, gcp_logging, gcp_pubsub, gcp_scc, google_workspace_reports
+from ocsflake.sources.gcp import gcs, logging, pubsub, scc
+from ocsflake.sources.google_workspace import reports
 from ocsflake.testing.google_workspace_reports import ReportsServer, reports_server
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EMAIL = "reader@p.iam.gserviceaccount.com"
-SOURCES = (gcp_logging, gcp_gcs, gcp_pubsub, gcp_scc)
+SOURCES = (logging, gcs, pubsub, scc)
 
 WHERE = {"where": "projects/p", "permission": "p.read (roles/reader)", "who": "a@example.com"}
 
@@ -121,7 +122,7 @@ def key() -> str:
 @pytest.fixture
 def account(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReportsServer]:
     """The environment of a service account, whose tokens a stand-in issues."""
-    caches = (gcp.default_credentials, *(module._client for module in SOURCES), google_workspace_reports._session)
+    caches = (gcp.default_credentials, *(module._client for module in SOURCES), reports._session)
     with reports_server() as server:
         about = {"type": "service_account", "project_id": "p", "private_key": key, "private_key_id": "1"}
         file = tmp_path / "account.json"
@@ -137,12 +138,12 @@ def account(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 class TestEnvironment:
     def test_clients(self, account: ReportsServer) -> None:
         """Without a client each source makes one with the credentials of the environment, once."""
-        clients = [gcp_logging._client("q"), *(module._client() for module in SOURCES[1:])]
+        clients = [logging._client("q"), *(module._client() for module in SOURCES[1:])]
 
         assert [gcp.principal(client) for client in clients[:2]] == [EMAIL, EMAIL]
         assert gcp.quota_project(clients[0]) == "q"
         assert list(clients[0]._credentials.scopes) == ["https://www.googleapis.com/auth/logging.read"]
-        assert gcp_logging._client("q") is clients[0]
+        assert logging._client("q") is clients[0]
 
     def test_delegation(self, account: ReportsServer) -> None:
         """A service account acts as an administrator whom it stands for."""
@@ -158,7 +159,7 @@ class TestEnvironment:
         [split, *_] = given.plan(None, datetime.now(UTC))
 
         assert list(given.read(split)) == []
-        assert google_workspace_reports._session("admin@example.com").credentials._subject == "admin@example.com"
+        assert reports._session("admin@example.com").credentials._subject == "admin@example.com"
         assert len(account.tokens) == 2
 
     def test_none(self, account: ReportsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +167,7 @@ class TestEnvironment:
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "not-there.json"))
 
         with pytest.raises(ConfigError, match="there are no Google Cloud credentials: run `gcloud auth"):
-            gcp_gcs._client()
+            gcs._client()
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout once more at its end; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return NOBODY_READS
     except OSError as error:  # a full disk, a file that may not be written
         tell(f"ocsflake: {error}")
+        _forget_output()
         return WRONG
     return code
+
+
+def _forget_output() -> None:
+    """Give up what cannot be written: Python would try once more at its end, and exit with a code of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
