@@ -13,6 +13,7 @@ from plain_shredder import Number, Shredder, read
 from ocsflake.mapping import JsonRecords
 from ocsflake.mapping.frame import Frame, Node, concat, tree
 from ocsflake.mapping.paths import EACH
+from ocsflake.mapping.shapes import shapes_of
 from ocsflake.model import RawBatch
 
 if TYPE_CHECKING:
@@ -103,6 +104,47 @@ def test_agrees_with_the_plain_shredder(objects: list[dict[str, Any]], paths: li
         left = {key: sorted(",".join(texts).split(",")) for key, texts in shredder.leftovers.items()}
         assert grouped(frame, row) == left
     assert frame.records(list(range(frame.rows))) == lines
+
+
+@given(before=records, objects=records, paths=path_sets, learned=st.booleans())
+@settings(max_examples=400, deadline=None)
+@example(before=[{}], objects=[{"a": [{"b": 1, "a": 2}, None]}, {"a": []}], paths=[("a", EACH, "b")], learned=True)
+@example(before=[{"a": [{"b": 1}]}], objects=[{"a": {"b": 2}}], paths=[("a", EACH, "b")], learned=False)
+@example(before=[{"a": {"b": 1}}], objects=[{"a": '{"b": 2}'}], paths=[("a", "b")], learned=False)
+@example(before=[{"a": {"b": 1, "é": 2}}], objects=[{"a": {"é": 3}, "b": 4}], paths=[("a", "b")], learned=True)
+def test_what_was_seen_before_changes_nothing(
+    before: list[dict[str, Any]], objects: list[dict[str, Any]], paths: list[tuple[str, ...]], learned: bool
+) -> None:
+    """Records whose shape is known are taken apart as they are when it is not."""
+    root = tree(paths)
+    lines = [json.dumps(found).encode() for found in objects]
+    shredded(RawBatch([json.dumps(found).encode() for found in [*before, *(objects if learned else [])]]), root)
+    assert not learned or shapes_of(root).decode(lines) is not None or shapes_of(root).shape is None
+
+    known, first = shredded(RawBatch(lines), root), shredded(RawBatch(lines), tree(paths))
+
+    for name in known.columns.keys() | first.columns.keys():
+        columns = [frame.columns.get(name, pa.nulls(len(lines))).to_pylist() for frame in (known, first)]
+        assert blank(columns[0]) == blank(columns[1]), name
+    for row in range(len(lines)):
+        assert grouped(known, row) == grouped(first, row)
+
+
+def test_a_shape_is_learned_and_holds_nothing_else() -> None:
+    """Records like those that were seen fit, others do not until they are seen; what has no end is not learned."""
+    shapes = shapes_of(tree([("a", "b"), ("c", EACH, "d")]))
+    lines = [b'{"a": {"b": 1, "x": 2}, "c": [{"d": 3}], "y": null}']
+    assert shapes.decode(lines) is None
+
+    shapes.learn(lines)
+    assert shapes.decode([*lines, b"{}", b'{"a": null, "c": [null]}']) is not None
+    for other in (b'{"z": 1}', b'{"a": {"z": 1}}', b'{"a": "text"}', b'{"c": {"d": 3}}', b"[]", b"{", b'{"a": {"b"}}'):
+        assert shapes.decode([other]) is None
+    for number in range(1000):
+        shapes.learn([b'{"key %d": 1}' % number])
+
+    assert shapes.decode([b'{"key 1": 1}']) is not None
+    assert shapes.decode([b'{"key 999": 1}']) is None
 
 
 def test_numbers_stay_as_they_are_written() -> None:

@@ -166,7 +166,7 @@ def _size(events: Packed) -> _Size:
     total = largest = values = 0
     for leaf in events.leaves:
         times = 1 if len(leaf) == events.rows else events.rows
-        for _, array in _leaves("", leaf):
+        for _, array in _leaves("", leaf) if leaf.type.num_fields else (("", leaf),):
             nbytes = array.nbytes
             total += nbytes
             largest = max(largest, nbytes * times)

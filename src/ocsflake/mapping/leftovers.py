@@ -80,6 +80,12 @@ class Collector:
                     at.append(row)
                     values.append(value)
 
+    def take_column(self, values: Sequence[bytes], prefix: str, key: str) -> None:
+        """Take the member `key` of all objects at `prefix`; an empty value is absent."""
+        numbers = range(len(values)) if self.rows is None else self.rows
+        rows = [row for row, value in zip(numbers, values, strict=True) if value]
+        self.found.setdefault(prefix, {})[key] = (rows, [value for value in values if value])
+
     def add(self, number: int, path: str, value: bytes) -> None:
         """Take one value at `path` that is of another shape than the mapper expects."""
         at, values = self.found.setdefault(path, {}).setdefault("", ([], []))

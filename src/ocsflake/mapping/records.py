@@ -9,12 +9,15 @@ mark; and CSV with a header, where a log type comes so.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import re
 from base64 import b64decode
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from ocsflake.mapping.rejects import Reject
 from ocsflake.mapping.tables import csv_records, query_records
@@ -100,6 +103,8 @@ class _Splitter:
         self.unwrap = unwrap
         self.texts = texts
         self.signs = [json.dumps(key).encode() for key in (*unwrap, "detail-type", "logEvents", "tables", "messageId")]
+        names = b"|".join(map(re.escape, self.signs[: len(unwrap)]))
+        self.opening = re.compile(rb"\s*\{\s*(?:" + (names or b"(?!)") + rb")\s*:\s*\[")
         self.records: list[bytes] = []
         self.rejects: list[Reject] = []
 
@@ -162,6 +167,9 @@ class _Splitter:
 
     def envelope(self, data: bytes, depth: int) -> None:
         """Take one JSON object: a record, or an envelope of records."""
+        if depth <= _MAX_ENVELOPES and (records := self.all_of(data)) is not None:
+            self.records += records
+            return
         found = _decode_object(data)
         key = next((key for key in self.unwrap if key in found), None)
         if depth > _MAX_ENVELOPES:
@@ -181,6 +189,13 @@ class _Splitter:
                 self.log_event(event, depth)
         else:
             self.records.append(data)
+
+    def all_of(self, data: bytes) -> list[msgspec.Raw] | None:
+        """Return the records of an envelope that holds nothing else, in one pass; ``None`` for anything else."""
+        if self.opening.match(memoryview(data)):
+            with contextlib.suppress(*_JSON_ERRORS):
+                return next(filter(None, astuple(_envelope(self.unwrap).decode(data))), None)
+        return None
 
     def message(self, message: Object, data: bytes, depth: int) -> None:
         """Take what a Pub/Sub message carries."""
@@ -254,6 +269,16 @@ class _Splitter:
     def reject(self, record: bytes, reason: str) -> None:
         """Keep what is no record."""
         self.rejects.append(Reject(bytes(record), reason))
+
+
+@functools.lru_cache(maxsize=64)
+def _envelope(keys: tuple[str, ...]) -> msgspec.json.Decoder[msgspec.Struct]:
+    """Return a decoder of objects that hold lists of records by these keys, and nothing else."""
+    fields: list[Any] = [
+        (f"list_{number}", list[msgspec.Raw] | None, msgspec.field(name=key, default=None))
+        for number, key in enumerate(keys)
+    ]
+    return msgspec.json.Decoder(msgspec.defstruct("Envelope", fields, forbid_unknown_fields=True))
 
 
 def _decode_object(data: bytes) -> Object:

@@ -8,6 +8,7 @@ asks for text, a number or a time.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 from array import array
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pyarrow as pa
 from attrs import frozen
+from msgspec.structs import astuple
 
 from ocsflake.mapping import paths
 from ocsflake.mapping.frame import Frame
@@ -22,13 +24,17 @@ from ocsflake.mapping.leftovers import Collector, Leftovers
 from ocsflake.mapping.lists import relist
 from ocsflake.mapping.records import MAX_RECORD, problem, repair_surrogates, split_records
 from ocsflake.mapping.rejects import Reject
+from ocsflake.mapping.shapes import shapes_of
 from ocsflake.mapping.values import starts, token_column, with_nulls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ocsflake.mapping.frame import Node
+    from ocsflake.mapping.shapes import Shape
     from ocsflake.model import RawBatch
+
+    Inner = Callable[[Sequence[Any], str, Collector | None], dict[str, pa.Array]]
 
 __all__ = ["JsonRecords", "column_frame", "shred_values"]
 
@@ -203,10 +209,17 @@ def _shred(
     skip: tuple[tuple[str, str], ...],
 ) -> Frame:
     bad = [Reject(r.record, r.reason, r.attribute, origin) for r in rejects]
-    objects, kept, skipped = _objects(records, origin, bad, skip)
     left = Collector()
-    columns = _members(objects, root, "", left)
-    left.take(objects, "")
+    shapes = shapes_of(root)
+    structs = shapes.decode(records) if max(map(len, records), default=0) <= MAX_RECORD else None
+    kept, skipped = records, dict[str, int]()
+    if structs and shapes.shape is not None:
+        columns = _known_members(structs, shapes.shape, "", left)
+    else:
+        objects, kept, skipped = _objects(records, origin, bad, skip)
+        columns = _members(objects, root, "", left)
+        left.take(objects, "")
+        shapes.learn(kept)
     return Frame(
         rows=len(kept),
         columns=columns,
@@ -282,6 +295,37 @@ def _members(objects: Sequence[Object], node: Node, prefix: str, left: Collector
     return columns
 
 
+def _known_members(
+    structs: Sequence[msgspec.Struct], shape: Shape, prefix: str, left: Collector
+) -> dict[str, pa.Array]:
+    """Return what `_members` would, of objects whose shape is known."""
+    in_list = paths.EACH in prefix
+    if not structs:
+        return _members([], shape.node, prefix, left) if in_list else {}
+    columns: dict[str, pa.Array] = {}
+    for member, values in zip(shape.members, zip(*map(astuple, structs), strict=True), strict=True):
+        if not any(values) and not in_list:
+            continue
+        path = prefix + paths.quote(member.key)
+        if member.shape is not None and member.listed:
+            columns |= _listed(values, functools.partial(_known_elements, member.shape), path, left)
+        elif member.shape is not None:
+            columns |= _known_elements(member.shape, values, path, left)
+        elif member.node is None:
+            left.take_column(values, prefix, member.key)
+        elif member.node.whole:
+            columns[path] = token_column(values)
+        else:
+            columns |= _below(values, member.node, path, left)
+    return columns
+
+
+def _known_elements(shape: Shape, values: Sequence[Any], path: str, left: Collector | None) -> dict[str, pa.Array]:
+    assert left is not None
+    structs = [shape.empty if value is None else value for value in values]
+    return _known_members(structs, shape, path + ".", left)
+
+
 def _below(tokens: Sequence[Any], node: Node, path: str, left: Collector | None) -> dict[str, pa.Array]:
     """Return the columns below one member, which may be an object, a list, or text that holds either."""
     if node.each:
@@ -295,7 +339,15 @@ def _below(tokens: Sequence[Any], node: Node, path: str, left: Collector | None)
 
 def _elements(tokens: Sequence[Any], node: Node, path: str, left: Collector | None) -> dict[str, pa.Array]:
     """Return list columns of what is named in the elements of a list; an object counts as a list of one."""
-    lists = _decode_all(tokens, _list_or_object, path, left)
+
+    def inner(elements: Sequence[Any], path: str, left: Collector | None) -> dict[str, pa.Array]:
+        return {path: token_column(elements)} if node.whole else _below(elements, node, path, left)
+
+    return _listed(_decode_all(tokens, _list_or_object, path, left), inner, path, left)
+
+
+def _listed(lists: Sequence[Any], inner: Inner, path: str, left: Collector | None) -> dict[str, pa.Array]:
+    """Return list columns of what `inner` makes of the elements of all lists."""
     offsets = array("i", [0])
     elements: list[Any] = []
     owners: list[int] = []
@@ -309,14 +361,12 @@ def _elements(tokens: Sequence[Any], node: Node, path: str, left: Collector | No
     if left is not None:
         outer = left.rows
         left.rows = owners if outer is None else [outer[n] for n in owners]
-    inner = (
-        {path + paths.EACH: token_column(elements)} if node.whole else _below(elements, node, path + paths.EACH, left)
-    )
+    columns = inner(elements, path + paths.EACH, left)
     if left is not None:
         left.rows = outer
     places = pa.array(offsets, pa.int32())
     absent = pa.array([not found for found in lists], pa.bool_())  # an empty list is no list
-    return {name: pa.ListArray.from_arrays(places, column, mask=absent) for name, column in inner.items()}
+    return {name: pa.ListArray.from_arrays(places, column, mask=absent) for name, column in columns.items()}
 
 
 def _decode_all(tokens: Sequence[Any], decode: Callable[[Any], Any], path: str, left: Collector | None) -> list[Any]:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from array import array
 from datetime import UTC, datetime, timedelta, timezone
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -65,6 +64,7 @@ _WHOLE = re.compile(r"-?0*[0-9]{1,19}")
 _STRINGS = msgspec.json.Decoder(list[str])
 _ACCESS_LOG = re.compile(r"(\d{1,2})/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-]\d{4})")
 _ABSENT = pa.array([b"", b"null"], pa.binary())
+_ZERO = pa.array([0], pa.int32())
 _CLOCK_WORDS = re.compile(r"([A-Z][a-z]{2}) (\d{1,2}), (\d{4}),? (\d{1,2}):(\d\d):(\d\d)\s([AP])M")
 _PORTAL = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}),? (\d{1,2}):(\d\d):(\d\d)(?:\.(\d+))?\s([AP])M")
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -80,8 +80,13 @@ def starts(token: bytes) -> bytes:
 def token_column(tokens: Sequence[bytes]) -> pa.Array:
     """Return JSON tokens as a binary column; see `with_nulls` for what is absent."""
     data = b"".join(tokens)
-    offsets = array("i", list(accumulate(map(len, tokens), initial=0)))
-    return pa.Array.from_buffers(pa.binary(), len(tokens), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+    lengths = list(map(len, tokens))
+    try:
+        sizes = pa.Array.from_buffers(pa.uint8(), len(lengths), [None, pa.py_buffer(bytes(lengths))]).cast(pa.int32())
+    except ValueError:  # a token of more than 255 bytes
+        sizes = pa.array(lengths, pa.int32())
+    ends = pa.concat_arrays([_ZERO, pc.cumulative_sum(sizes)])
+    return pa.Array.from_buffers(pa.binary(), len(lengths), [None, ends.buffers()[1], pa.py_buffer(data)])
 
 
 def with_nulls(tokens: pa.Array) -> pa.Array:
@@ -106,8 +111,8 @@ def string_text(tokens: pa.Array) -> pa.Array:
     if not pc.all(quoted, skip_nulls=True).as_py():
         tokens = pc.if_else(quoted, tokens, pa.scalar(None, pa.binary()))
     inner = pc.binary_slice(tokens, 1, -1)
-    escaped = pc.match_substring(inner, pattern=b"\\")
-    if pc.any(escaped, skip_nulls=True).as_py():
+    escaped = pc.match_substring(inner, pattern=b"\\") if b"\\" in _data(tokens) else None
+    if escaped is not None and pc.any(escaped, skip_nulls=True).as_py():
         escaped = pc.fill_null(escaped, False)
         quoted_list = b'["' + b'","'.join(inner.filter(escaped).to_pylist()) + b'"]'
         plain = pa.array(_STRINGS.decode(quoted_list), pa.string()).cast(pa.binary())
@@ -155,7 +160,7 @@ def none_longer(text: pa.Array, limit: int) -> bool:
 
 
 def _data(text: pa.Array) -> bytes:
-    """Return the texts of a column, one after the other."""
+    """Return the texts or tokens of a column, one after the other."""
     _, offsets, data = text.buffers()
     if data is None:
         return b""
