@@ -17,7 +17,7 @@ from attrs import frozen
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Packed", "encoded", "joined", "leaf_paths", "pack", "repeated", "unpack"]
+__all__ = ["Packed", "encoded", "joined", "leaf_paths", "pack", "packed", "repeated", "unpack"]
 
 _FIRST = pa.array([0], pa.int8())
 _ZERO = pa.scalar(0, pa.int8())
@@ -32,30 +32,45 @@ class Packed:
         rows: How many.
         leaves: The columns, each struct as where it is present (truth values) and then its members, at any depth. One
             of length 1 stands for all rows.
+        nbytes: The bytes of what differs; a slice has its part of them.
     """
 
     rows: int
     leaves: tuple[pa.Array, ...]
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of what differs."""
-        return sum(leaf.nbytes for leaf in self.leaves if len(leaf) > 1)
+    nbytes: int
 
     def slice(self, start: int, length: int) -> Packed:
         """Return some rows, without copying."""
-        return Packed(length, tuple(leaf if len(leaf) == 1 else leaf.slice(start, length) for leaf in self.leaves))
+        leaves = list(self.leaves)
+        for place, leaf in enumerate(leaves):
+            if len(leaf) > 1:
+                leaves[place] = leaf.slice(start, length)
+        return Packed(length, tuple(leaves), self.nbytes * length // max(self.rows, 1))
+
+
+def packed(rows: int, leaves: Iterable[pa.Array]) -> Packed:
+    """Return leaves as rows."""
+    held = tuple(leaves)
+    differ = [leaf for leaf in held if len(leaf) > 1]
+    shared = {_values(leaf): leaf.nbytes for leaf in differ if not leaf.type.num_fields}  # a time and its datetime are
+    return Packed(rows, held, sum(shared.values()) + sum(leaf.nbytes for leaf in differ if leaf.type.num_fields))
+
+
+def _values(leaf: pa.Array) -> tuple[int, int]:
+    """Return where the values of a leaf lie in memory."""
+    buffer = leaf.buffers()[-1]
+    return (0, 0) if buffer is None else (buffer.address, leaf.offset)
 
 
 def pack(batch: pa.RecordBatch) -> Packed:
     """Return the rows of a batch; at least one."""
-    return Packed(batch.num_rows, tuple(leaf for column in batch.columns for leaf in _packed(column)))
+    return packed(batch.num_rows, (leaf for column in batch.columns for leaf in _packed(column)))
 
 
-def unpack(packed: Packed, schema: pa.Schema) -> pa.RecordBatch:
+def unpack(rows: Packed, schema: pa.Schema) -> pa.RecordBatch:
     """Return packed rows as a batch of their schema."""
-    leaves = iter(packed.leaves)
-    return pa.RecordBatch.from_arrays([_unpacked(f.type, leaves, packed.rows) for f in schema], schema=schema)
+    leaves = iter(rows.leaves)
+    return pa.RecordBatch.from_arrays([_unpacked(f.type, leaves, rows.rows) for f in schema], schema=schema)
 
 
 def joined(parts: list[Packed], order: pa.Array | None = None) -> Packed:
@@ -71,7 +86,7 @@ def joined(parts: list[Packed], order: pa.Array | None = None) -> Packed:
     while columns:
         leaf = _join(columns.pop(), counts)
         leaves.append(leaf if order is None or len(leaf) == 1 else leaf.take(order))
-    return Packed(sum(counts), tuple(leaves))
+    return packed(sum(counts), leaves)
 
 
 def leaf_paths(schema: pa.Schema) -> Iterator[tuple[str, pa.DataType | None]]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import frozen
 
-from ocsflake.lake.packed import Packed, joined, repeated
+from ocsflake.lake.packed import Packed, joined, packed, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,13 +71,11 @@ class Spool:
 
     def append(self, rows: Rows) -> None:
         """Take rows; no column may be dictionary-encoded, at any depth."""
-        self._pending.append(rows)
         self.rows += rows.events.rows
-        self.pending_rows += rows.events.rows
-        self.pending_bytes += rows.events.nbytes + rows.keys.nbytes + _LEAF_BYTES * len(rows.events.leaves)
+        self._hold(rows)
 
     def spill(self) -> None:
-        """Move what is in memory to the file, as one sorted run.
+        """Move at least half of what is in memory to the file, as one sorted run: what came first, if it is apart.
 
         Raises:
             OSError: If the file cannot be written.
@@ -85,7 +83,16 @@ class Spool:
         if self._file is None:
             # Without a name from the start, so that not even a killed process leaves it behind.
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - `close` closes it
-        self._runs.append([self._store(chunk) for rows in self._take_pending() for chunk in _cut(rows)])
+        groups = _groups(self._pending)
+        enough, spilled = self.pending_bytes // 2, list[list[Rows]]()
+        self._pending, self.pending_rows, self.pending_bytes = [], 0, 0
+        while groups and enough > 0:
+            enough -= sum(_bytes(rows) for rows in groups[-1])
+            spilled.append(groups.pop())
+        for rows in (rows for group in groups for rows in group):
+            self._hold(rows)
+        spilled.reverse()
+        self._runs.append([self._store(chunk) for rows in _each_in_order(spilled) for chunk in _cut(rows)])
 
     def merge(self) -> Iterator[Rows]:
         """Yield all rows in order, and forget them; if any were spilled, some thousand at a time.
@@ -96,11 +103,11 @@ class Spool:
         if not self._runs:
             yield from self._take_pending()
         else:
+            runs = [_Run(order, chunks[0].first, map(self._load, chunks)) for order, chunks in enumerate(self._runs)]
             if self._pending:
-                self.spill()  # the memory is for what is merged
-            yield from _merged(
-                [_Run(order, chunks[0].first, map(self._load, chunks)) for order, chunks in enumerate(self._runs)]
-            )
+                first = min(pc.min(rows.keys).as_py() for rows in self._pending)
+                runs.append(_Run(len(runs), first, self._take_pending()))
+            yield from _merged(runs)
         self.close()
 
     def close(self) -> None:
@@ -111,13 +118,16 @@ class Spool:
             self._file.close()
             self._file = None
 
+    def _hold(self, rows: Rows) -> None:
+        self._pending.append(rows)
+        self.pending_rows += rows.events.rows
+        self.pending_bytes += _bytes(rows)
+
     def _take_pending(self) -> Iterator[Rows]:
         """Yield the rows in memory in order, and forget them."""
         groups = _groups(self._pending)
-        self._pending = []
-        self.pending_rows = self.pending_bytes = 0
-        while groups:
-            yield _in_order(groups.pop())
+        self._pending, self.pending_rows, self.pending_bytes = [], 0, 0
+        yield from _each_in_order(groups)
 
     def _store(self, chunk: Rows) -> _Stored:
         assert self._file is not None
@@ -137,7 +147,7 @@ class Spool:
         buffer = pa.py_buffer(self._file.read(stored.bytes))
         columns = iter(pa.ipc.read_record_batch(buffer, stored.schema).columns)
         leaves = tuple(next(columns) if leaf is None else leaf for leaf in stored.leaves)
-        return Rows(stored.keys, Packed(len(stored.keys), leaves))
+        return Rows(stored.keys, packed(len(stored.keys), leaves))
 
 
 @frozen(eq=False)
@@ -220,6 +230,18 @@ def _groups(parts: Sequence[Rows]) -> list[list[Rows]]:
         groups[-1].append(place)
         end = max(end, greatest)
     return [[parts[place] for place in sorted(group)] for group in reversed(groups)]
+
+
+def _bytes(rows: Rows) -> int:
+    """Return about what rows take in memory."""
+    differ = sum(len(leaf) == rows.events.rows for leaf in rows.events.leaves)
+    return int(rows.events.nbytes + rows.keys.nbytes + _LEAF_BYTES * differ)
+
+
+def _each_in_order(groups: list[list[Rows]]) -> Iterator[Rows]:
+    """Yield the rows of each group, from the last group to the first, and forget them."""
+    while groups:
+        yield _in_order(groups.pop())
 
 
 def _in_order(parts: list[Rows]) -> Rows:
