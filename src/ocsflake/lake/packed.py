@@ -76,7 +76,8 @@ def unpack(rows: Packed, schema: pa.Schema) -> pa.RecordBatch:
 def joined(parts: list[Packed], order: pa.Array | None = None) -> Packed:
     """Return the rows of several parts as one, one part after the other, or in another order (row numbers).
 
-    The list is emptied, so that each column can go as soon as its copy is made: there may be much of them.
+    `order` is taken at its word. The list is emptied, so that each column can go as soon as its copy is made: there
+    may be much of them.
     """
     counts = [part.rows for part in parts]
     columns = list(zip(*(part.leaves for part in parts), strict=True))
@@ -85,7 +86,7 @@ def joined(parts: list[Packed], order: pa.Array | None = None) -> Packed:
     leaves = []
     while columns:
         leaf = _join(columns.pop(), counts)
-        leaves.append(leaf if order is None or len(leaf) == 1 else leaf.take(order))
+        leaves.append(leaf if order is None or len(leaf) == 1 else pc.take(leaf, order, boundscheck=False))
     return packed(sum(counts), leaves)
 
 

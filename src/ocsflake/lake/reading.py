@@ -5,6 +5,7 @@ Both are used to read less, so both are on the safe side: what is not understood
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,7 @@ class Reading:
 _ANYTHING = Reading(None, frozenset(), {}, {})
 
 
+@functools.lru_cache(maxsize=64)
 def reading(sql: str) -> Reading:
     """Return what a statement in DuckDB's dialect reads."""
     from sqlglot.errors import SqlglotError

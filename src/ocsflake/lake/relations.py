@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import pyarrow as pa
 from attrs import evolve, field, frozen
 
 from ocsflake.lake import columns
@@ -139,11 +138,13 @@ def _kept(asked: Asked, objects: Sequence[StoredObject], view: View) -> Sequence
     given = asked.parameters if isinstance(asked.parameters, Mapping) else {}
     bound = {name: value for name, value in given.items() if f"${name}" in where}
     partitions = sorted({_partition(item) for item in objects})
-    arrays = [pa.array(values, pa.string()) for values in zip(*partitions, strict=True)]
-    name = asked.register(pa.table(arrays, list(PARTITIONS)))
+    lists = {
+        f"ocsflake_{name}": list(values) for name, values in zip(PARTITIONS, zip(*partitions, strict=True), strict=True)
+    }
+    rows = ", ".join(f"unnest(${listed}) AS {name}" for listed, name in zip(lists, PARTITIONS, strict=True))
     try:
-        sql = f"SELECT {', '.join(PARTITIONS)} FROM {name} WHERE {where}"  # noqa: S608 - of the statement itself
-        found = asked.connection.sql(sql, params=bound or None).to_arrow_table()
+        sql = f"SELECT {', '.join(PARTITIONS)} FROM (SELECT {rows}) WHERE {where}"  # noqa: S608 - of the statement itself
+        found = asked.connection.sql(sql, params=bound | lists).to_arrow_table()
     except duckdb.Error:  # the statement itself will tell
         return objects
     kept = set(zip(*(column.to_pylist() for column in found.columns), strict=True))

@@ -251,7 +251,7 @@ def _in_order(parts: list[Rows]) -> Rows:
     parts.clear()
     if pc.all(pc.less_equal(keys.slice(0, len(keys) - 1), keys.slice(1))).as_py() is not False:
         return Rows(keys, joined(events))
-    order = _order(keys)
+    order = _order(keys).cast(pa.uint32())
     return Rows(keys.take(order), joined(events, order))
 
 
