@@ -1,7 +1,8 @@
-.PHONY: help check test docs pages bench demo
+.PHONY: help check test docs pages speed bench demo
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
+PEERS := .venv-peers/bin
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '%-8s %s\n' "$$name" "$$what"; done
@@ -15,6 +16,7 @@ check: $(BIN)/pytest  ## Lint, format and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/pyright typing_tests
 
 test: $(BIN)/pytest  ## Run the tests
 	$(BIN)/pytest -q -n auto
@@ -25,8 +27,16 @@ docs: $(BIN)/pytest  ## Build the documentation into site/
 pages: $(BIN)/pytest  ## Write the pages of docs/mapping/ from the mappers
 	$(BIN)/python docs/mapping_pages.py
 
-bench: $(BIN)/pytest  ## Measure events a second and memory
+speed: $(BIN)/pytest  ## Measure events a second, against plain Python
 	$(BIN)/python benchmarks/compare.py
+
+$(PEERS)/tenzir: benchmarks/peers/requirements.txt
+	python3 -m venv .venv-peers
+	$(PEERS)/pip install -q -e '.[fast]' -r benchmarks/peers/requirements.txt
+	@touch $@
+
+bench: $(PEERS)/tenzir  ## Measure ocsflake against its peers, in an environment of its own
+	$(PEERS)/python benchmarks/peers/compare.py --write
 
 demo: $(BIN)/pytest  ## Run the demo on the samples
 	$(BIN)/ocsflake demo

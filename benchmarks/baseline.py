@@ -43,6 +43,8 @@ _IDENTITY = (
     *("sessionContext.attributes.creationDate", "sessionContext.attributes.mfaAuthenticated"),
     "sessionContext.sessionIssuer.arn",
 )
+_SECRET = frozenset(map(str.lower, table.SECRET))
+
 READ = frozenset(
     [
         *(
@@ -81,10 +83,20 @@ def cloudtrail(path: Path) -> Iterator[tuple[str, Event]]:
         yield event_class, _cloudtrail_event(record, event_class)
 
 
+def _redacted(value: Any) -> Any:
+    """Return a raw value without what gives access."""
+    if isinstance(value, dict):
+        return {
+            key: "REDACTED" if key.lower() in _SECRET and isinstance(inner, str) else _redacted(inner)
+            for key, inner in value.items()
+        }
+    return [_redacted(inner) for inner in value] if isinstance(value, list) else value
+
+
 def _cloudtrail_event(record: Event, event_class: str) -> Event:
     identity, name = record["userIdentity"], record["eventName"]
     context = identity.get("sessionContext") or {}
-    request, response = record.get("requestParameters"), record.get("responseElements")
+    request, response = (_redacted(record.get(name)) for name in ("requestParameters", "responseElements"))
     time, error, account = _time(record["eventTime"]), record.get("errorCode"), record["recipientAccountId"]
     user_name = identity.get("userName") or (identity.get("invokedBy") if identity["type"] == "AWSService" else None)
     ip, domain = _endpoint(record["sourceIPAddress"])
@@ -371,7 +383,10 @@ def _endpoint(address: str) -> tuple[str | None, str | None]:
 
 def write(log_type: str, files: list[Path], root: Path) -> int:
     """Write the events of all files below `root`, one file for each class, account and day; return their number."""
-    events_of, stem = (cloudtrail, "aws_cloudtrail") if log_type == "aws.cloudtrail" else (vpc_flow, "aws_vpc_flow")
+    import baseline_clouds
+
+    own = {"aws.cloudtrail": (cloudtrail, "aws_cloudtrail"), "aws.vpc_flow": (vpc_flow, "aws_vpc_flow")}
+    events_of, stem = (own | baseline_clouds.EVENTS)[log_type]
     schemas = {line.event_class: mapper(log_type).schema(line.event_class) for line in mapper(log_type).events}
     partitions: dict[tuple[str, str, str], list[pa.Table]] = defaultdict(list)
     for path in files:

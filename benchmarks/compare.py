@@ -1,12 +1,12 @@
 """Measure ocsflake against the plain way, end to end, on the same files in the same run.
 
-    python benchmarks/compare.py [--events 40000] [--rounds 3]
+    python benchmarks/compare.py [--events 40000] [--rounds 3] [--guard]
 
 Both gunzip, parse, map, derive captions, ``*_dt`` twins and observables, keep all that is left in ``unmapped``, sort,
 partition, and write Parquet with zstd level 1; ocsflake validates every event as well. Rounds alternate, the figures
 are CPU time of one thread, and a ratio is the median of those of the rounds. The plain way is measured as it is, which
 is what the gates count against, and with the garbage collector off. Exits with 1 if an event differs or a gate is
-missed.
+missed. CI looks at the guards instead: a ratio within one run needs no quiet machine, but some room.
 """
 
 from __future__ import annotations
@@ -41,19 +41,22 @@ GATED = "plain"
 
 @frozen
 class Case:
-    """Some logs, and how many times as fast as the plain way ocsflake must be on them."""
+    """Some logs, and how many times as fast as the plain way ocsflake must be on them, on any machine at any time."""
 
     name: str
     log_type: str
     gate: float
+    guard: float
     make: Callable[[Path, int], int]
 
 
 CASES = (
-    Case("CloudTrail, 20,000 events a file", "aws.cloudtrail", 3.5, lambda f, n: generate.cloudtrail(f, n, 20_000)),
-    Case("CloudTrail, 1,000 events a file", "aws.cloudtrail", 3.5, lambda f, n: generate.cloudtrail(f, n, 1_000)),
-    Case("VPC flow logs v2", "aws.vpc_flow", 10, lambda f, n: generate.vpc_flow(f, 4 * n, 20_000, version=2)),
-    Case("VPC flow logs v5", "aws.vpc_flow", 10, lambda f, n: generate.vpc_flow(f, 4 * n, 20_000, version=5)),
+    Case(
+        "CloudTrail, 20,000 events a file", "aws.cloudtrail", 3.5, 2.7, lambda f, n: generate.cloudtrail(f, n, 20_000)
+    ),
+    Case("CloudTrail, 1,000 events a file", "aws.cloudtrail", 3.5, 1.7, lambda f, n: generate.cloudtrail(f, n, 1_000)),
+    Case("VPC flow logs v2", "aws.vpc_flow", 10, 6.5, lambda f, n: generate.vpc_flow(f, 4 * n, 20_000, version=2)),
+    Case("VPC flow logs v5", "aws.vpc_flow", 10, 6.5, lambda f, n: generate.vpc_flow(f, 4 * n, 20_000, version=5)),
 )
 
 
@@ -124,8 +127,8 @@ def _rows(file: pq.ParquetFile) -> list[str]:
     return sorted(json.dumps(row, default=str, sort_keys=True) for row in file.read().to_pylist())
 
 
-def compare(case: Case, events: int, rounds: int) -> bool:
-    """Print the figures of one case; return whether its gate is held."""
+def compare(case: Case, due: float, events: int, rounds: int) -> bool:
+    """Print the figures of one case; return whether it is as many times as fast as is due."""
     root = Path(tempfile.mkdtemp(prefix="ocsflake-benchmark-"))
     try:
         size = case.make(root / "logs", events)
@@ -143,7 +146,7 @@ def compare(case: Case, events: int, rounds: int) -> bool:
     held = True
     for rival in ("plain", "plain, no gc"):
         ratio = statistics.median(a / b for a, b in zip(seconds[rival], seconds["ocsflake"], strict=True))
-        gate = case.gate if rival == GATED else 0.0
+        gate = due if rival == GATED else 0.0
         held = held and ratio >= gate
         verdict = f", {'held' if ratio >= gate else 'MISSED'}: at least {gate:g} is due" if gate else ""
         print(f"{ratio:.1f} times as fast as {rival}{verdict}", flush=True)
@@ -157,11 +160,13 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="only cases whose name holds this")
+    parser.add_argument("--guard", action="store_true", help="what CI asks for, instead of the gates")
     given = parser.parse_args()
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
     chosen = [case for case in CASES if given.only in case.name]
-    held = [compare(case, given.events, given.rounds) for case in chosen]
+    dues = [case.guard if given.guard else case.gate for case in chosen]
+    held = [compare(case, due, given.events, given.rounds) for case, due in zip(chosen, dues, strict=True)]
     sys.exit(0 if all(held) else 1)
 
 

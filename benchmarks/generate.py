@@ -2,7 +2,8 @@
 
 CloudTrail: some 1.5 KB an event, in gzip documents of one account, Region and day, as CloudTrail delivers them; S3
 data events, calls of roles and services, sign-ins and changes of IAM, with nested request parameters, ``tlsDetails``
-and ``resources``. VPC flow logs: text in gzip, version 2 or the 29 fields of version 5.
+and ``resources``. VPC flow logs: text in gzip, version 2 or the 29 fields of version 5. Audit logs of Google Cloud:
+JSON lines, as a log sink writes them to a bucket. Sign-ins of Entra: JSON lines, as diagnostic settings write them.
 
 Keys, ids and request ids are random, so that gzip takes them down to a fifth only, where real logs often become
 smaller.
@@ -87,6 +88,61 @@ def cloudtrail(folder: Path, events: int, per_file: int, *, seed: int = 7, accou
         stem = f"{owner.id}_CloudTrail_{region}_{date:%Y%m%d}T{number:04d}Z_{_some(rng, string.ascii_letters, 16)}"
         path = folder / "AWSLogs" / owner.id / "CloudTrail" / region / f"{date:%Y/%m/%d}" / f"{stem}.json.gz"
         _save(path, text)
+    return size
+
+
+def mixed_cloudtrail(folder: Path, events: int, per_file: int, *, seed: int = 7, accounts: int = 40) -> int:
+    """Write CloudTrail files that each have events of all accounts, as a stream of an organisation has them."""
+    rng = random.Random(seed)
+    owners = [Account(rng, number) for number in range(accounts)]
+    size = 0
+    for number in range(-(-events // per_file)):
+        count = min(per_file, events - number * per_file)
+        moments = sorted(rng.randrange(3_600) for _ in range(count))
+        start = FIRST_DAY + timedelta(hours=number % 24)
+        records = [
+            _event(rng, rng.choice(owners), rng.choice(REGIONS), start + timedelta(seconds=second))
+            for second in moments
+        ]
+        text = msgspec.json.encode({"Records": records})
+        size += len(text)
+        _save(folder / "stream" / f"{start:%Y/%m/%d}" / f"{number:06d}.json.gz", text)
+    return size
+
+
+def gcp_audit(folder: Path, events: int, per_file: int, *, seed: int = 7, projects: int = 20) -> int:
+    """Write audit logs of Google Cloud as JSON lines; return how many bytes they take."""
+    rng = random.Random(seed)
+    names = [f"shop-{_some(rng, string.ascii_lowercase, 5)}-{number}" for number in range(projects)]
+    addresses = [_address(rng) for _ in range(200)]
+    return _lines(
+        folder, events, per_file, lambda when: _audit_entry(rng, rng.choice(names), rng.choice(addresses), when)
+    )
+
+
+def azure_signin(folder: Path, events: int, per_file: int, *, seed: int = 7) -> int:
+    """Write sign-ins of Entra as JSON lines; return how many bytes they take."""
+    rng = random.Random(seed)
+    tenant, users = _uuid(rng), [(f"user{number}", _uuid(rng)) for number in range(500)]
+    addresses = [_address(rng) for _ in range(400)]
+    apps = [(name, _uuid(rng)) for name in ("Azure Portal", "Office 365 Exchange Online", "Shop", "Microsoft Teams")]
+
+    def record(when: datetime) -> dict[str, Any]:
+        return _sign_in_record(rng, tenant, rng.choice(users), rng.choice(addresses), rng.choice(apps), when)
+
+    return _lines(folder, events, per_file, record)
+
+
+def _lines(folder: Path, events: int, per_file: int, make: Callable[[datetime], dict[str, Any]]) -> int:
+    """Write files of JSON lines, an hour each."""
+    size = 0
+    for number in range(-(-events // per_file)):
+        start = FIRST_DAY + timedelta(hours=number)
+        count = min(per_file, events - number * per_file)
+        records = [make(start + timedelta(seconds=3_600 * place / count)) for place in range(count)]
+        text = b"\n".join(map(msgspec.json.encode, records))
+        size += len(text)
+        _save(folder / "lines" / f"{start:%Y/%m/%d/%H}" / f"{number:06d}.json.gz", text)
     return size
 
 
@@ -363,6 +419,161 @@ _KINDS: Sequence[Callable[[random.Random, Account, str], Kind]] = (
     _s3, _kms, _assume_role, _describe, _run_instances, _other, _iam, _sign_in,
 )  # fmt: skip
 _WEIGHTS = (34, 12, 14, 16, 3, 18, 2, 1)
+
+
+_CALLS = (
+    ("compute.googleapis.com", "v1.compute.instances.insert", "gce_instance", "compute.instances.create"),
+    ("compute.googleapis.com", "v1.compute.firewalls.patch", "gce_firewall_rule", "compute.firewalls.update"),
+    ("storage.googleapis.com", "storage.objects.get", "gcs_bucket", "storage.objects.get"),
+    ("storage.googleapis.com", "storage.objects.list", "gcs_bucket", "storage.objects.list"),
+    ("bigquery.googleapis.com", "google.cloud.bigquery.v2.JobService.InsertJob", "bigquery_project",
+     "bigquery.jobs.create"),
+    ("cloudresourcemanager.googleapis.com", "SetIamPolicy", "project", "resourcemanager.projects.setIamPolicy"),
+    ("secretmanager.googleapis.com", "google.cloud.secretmanager.v1.SecretManagerService.AccessSecretVersion",
+     "audited_resource", "secretmanager.versions.access"),
+)  # fmt: skip
+
+
+def _audit_entry(rng: random.Random, project: str, address: str, when: datetime) -> dict[str, Any]:
+    """Return an entry of some 1.9 KB, as a service writes it for a call."""
+    service, method, kind, permission = rng.choice(_CALLS)
+    stamp = f"{when:%Y-%m-%dT%H:%M:%S}.{rng.randrange(10**9):09d}Z"
+    zone = rng.choice(("europe-west1-b", "us-central1-a", "asia-east1-c"))
+    name = f"projects/{project}/zones/{zone}/things/{_some(rng, string.ascii_lowercase, 8)}"
+    is_machine = rng.random() < 0.4
+    email = (
+        f"deploy-{rng.randrange(20)}@{project}.iam.gserviceaccount.com"
+        if is_machine
+        else f"user{rng.randrange(300)}@example.com"
+    )
+    payload = {
+        "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
+        "status": {"code": 7, "message": f"Permission '{permission}' denied."} if rng.random() < 0.05 else {},
+        "authenticationInfo": {
+            "principalEmail": email,
+            "principalSubject": f"{'serviceAccount' if is_machine else 'user'}:{email}",
+        },
+        "requestMetadata": {
+            "callerIp": address if rng.random() < 0.9 else "private",
+            "callerSuppliedUserAgent": rng.choice(_AGENTS),
+            "requestAttributes": {"time": stamp, "auth": {}},
+            "destinationAttributes": {},
+        },
+        "serviceName": service,
+        "methodName": method,
+        "authorizationInfo": [
+            {
+                "permission": permission,
+                "granted": True,
+                "resource": name,
+                "resourceAttributes": {"service": service, "name": name, "type": kind},
+            }
+        ],
+        "resourceName": name,
+        "request": {
+            "name": name.rpartition("/")[2],
+            "labels": [{"key": "team", "value": _some(rng, string.ascii_lowercase, 6)} for _ in range(4)],
+            "body": {"size": str(rng.randrange(10**6)), "token": _some(rng, _TEXT, 200), "deletion": False},
+            "@type": "type.googleapis.com/example.Request",
+        },
+        "response": {"id": str(rng.getrandbits(63)), "selfLink": f"https://www.googleapis.com/v1/{name}", "done": True},
+    }
+    return {
+        "protoPayload": payload,
+        "insertId": _some(rng, string.ascii_lowercase + string.digits, 14),
+        "resource": {
+            "type": kind,
+            "labels": {"instance_id": str(rng.getrandbits(63)), "project_id": project, "zone": zone},
+        },
+        "timestamp": stamp,
+        "severity": "NOTICE",
+        "logName": f"projects/{project}/logs/cloudaudit.googleapis.com%2Factivity",
+        "receiveTimestamp": f"{when + timedelta(seconds=1):%Y-%m-%dT%H:%M:%S}.000000000Z",
+    }
+
+
+def _sign_in_record(
+    rng: random.Random, tenant: str, user: tuple[str, str], address: str, app: tuple[str, str], when: datetime
+) -> dict[str, Any]:
+    """Return an interactive sign-in of some 2.5 KB."""
+    stamp = f"{when:%Y-%m-%dT%H:%M:%S}.{rng.randrange(10**7):07d}Z"
+    failed, risk = rng.random() < 0.1, rng.choice(("none", "none", "none", "low", "high"))
+    name, is_mfa = user[0], rng.random() < 0.6
+    correlation = _uuid(rng)
+    steps = [{"authenticationStepDateTime": stamp, "authenticationMethod": "Password", "succeeded": not failed}]
+    if is_mfa:
+        step = {"authenticationStepDateTime": stamp, "authenticationMethod": "Mobile app notification"}
+        steps.append({**step, "succeeded": not failed})
+    properties = {
+        "id": _uuid(rng),
+        "createdDateTime": stamp,
+        "userId": user[1],
+        "userPrincipalName": f"{name}@example.com",
+        "userDisplayName": name.title(),
+        "appId": app[1],
+        "appDisplayName": app[0],
+        "resourceId": app[1],
+        "resourceDisplayName": app[0],
+        "userType": "Member",
+        "ipAddress": address,
+        "location": {
+            "city": "Lisbon",
+            "state": "Lisboa",
+            "countryOrRegion": "PT",
+            "geoCoordinates": {"latitude": 38.71, "longitude": -9.13},
+        },
+        "deviceDetail": {
+            "deviceId": _uuid(rng),
+            "displayName": f"LIS-{rng.randrange(999)}",
+            "operatingSystem": "Windows10",
+            "browser": "Edge 142.0.0",
+            "isCompliant": True,
+            "isManaged": True,
+            "trustType": "Azure AD joined",
+        },
+        "clientAppUsed": "Browser",
+        "userAgent": rng.choice(_AGENTS),
+        "status": {
+            "errorCode": 50126 if failed else 0,
+            "failureReason": "Invalid username or password." if failed else "Other.",
+            "additionalDetails": "MFA completed in Azure AD",
+        },
+        "authenticationRequirement": "multiFactorAuthentication" if is_mfa else "singleFactorAuthentication",
+        "authenticationProtocol": "none",
+        "authenticationDetails": steps,
+        "conditionalAccessStatus": "success",
+        "isInteractive": True,
+        "riskDetail": "none",
+        "riskLevelAggregated": risk,
+        "riskState": "none",
+        "sessionId": _uuid(rng),
+        "uniqueTokenIdentifier": _some(rng, _TEXT, 22),
+        "autonomousSystemNumber": 64_000 + rng.randrange(500),
+        "homeTenantId": tenant,
+        "resourceTenantId": tenant,
+        "correlationId": correlation,
+        "appliedConditionalAccessPolicies": [
+            {"id": _uuid(rng), "displayName": f"Policy {number}", "result": "success", "enforcedGrantControls": ["Mfa"]}
+            for number in range(3)
+        ],
+    }
+    return {
+        "time": stamp,
+        "resourceId": f"/tenants/{tenant}/providers/Microsoft.aadiam",
+        "operationName": "Sign-in activity",
+        "operationVersion": "1.0",
+        "category": "SignInLogs",
+        "tenantId": tenant,
+        "resultType": "50126" if failed else "0",
+        "resultSignature": "None",
+        "durationMs": 0,
+        "callerIpAddress": address,
+        "correlationId": correlation,
+        "identity": name.title(),
+        "Level": 4,
+        "location": "PT",
+        "properties": properties,
+    }
 
 
 def _uuid(rng: random.Random) -> str:

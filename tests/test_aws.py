@@ -9,6 +9,9 @@ from botocore import exceptions
 
 from ocsflake import aws
 from ocsflake.errors import ConfigError, LakeError
+from ocsflake.testing.aws_apis import AwsApisServer
+from ocsflake.testing.faults import FaultProxy
+from ocsflake.testing.servers import AwsServer
 
 
 def answered(code: str, status: int = 400, *, operation: str = "PutObject", retry_after: str = "") -> Exception:
@@ -186,3 +189,23 @@ class TestClients:
         """A client that cannot be made is a mistake in the call."""
         with pytest.raises(ConfigError, match="no client for 's4' can be made"):
             aws.make_client("s4", region="us-east-1")
+
+    def test_an_answer_that_breaks_off(self) -> None:
+        """It is no answer: boto3 would take what there is of its JSON for one that holds nothing."""
+        with AwsApisServer() as server, FaultProxy(server.url) as proxy:
+            client = aws.make_client("inspector2", AwsServer(proxy.url).session(), region="us-east-1")
+            proxy.fail("cut", [1])
+
+            with pytest.raises(exceptions.IncompleteReadError) as caught:
+                client.list_findings()
+            assert aws.seconds_to_wait(caught.value) == 0
+            assert client.list_findings()["findings"] == []
+
+    def test_answers_without_a_body(self, moto: AwsServer) -> None:
+        """What has no body, or a stream of one, is not looked at."""
+        client = aws.make_client("s3", moto.session(), region="us-east-1")
+        bucket = moto.make_bucket()
+        client.put_object(Bucket=bucket, Key="a", Body=b"content")
+
+        assert client.head_object(Bucket=bucket, Key="a")["ContentLength"] == 7
+        assert client.get_object(Bucket=bucket, Key="a")["Body"].read() == b"content"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -76,7 +77,7 @@ class TestRun:
         assert report["counts"]["written"] == 5
         assert (report["earliest"], report["latest"]) == ("2026-11-01T06:00:00Z", "2026-11-02T06:00:00Z")
         assert (source["source"], source["splits"]) == (f"files:aws.cloudtrail:{logs}", 2)
-        assert source["unknown"] == {}
+        assert source["drift"] == {"records": 0, "found": []}
         assert [(item["source"], item["rows"], item["day"]) for item in report["objects"]] == [
             ("aws_cloudtrail_3002", 2, "20261102"),
             ("aws_cloudtrail_6003", 3, "20261101"),
@@ -197,13 +198,13 @@ class TestTerminal:
         return ["run", "files", "--log-type", "aws.cloudtrail", "--option", uri, "--lake", str(tmp_path / "lake")]
 
     def test_a_progress_bar(self, logs: Path, tmp_path: Path) -> None:
-        """A terminal gets a progress bar with counts and the rate."""
+        """A terminal gets a progress bar with counts, the rate, and how old the latest event is."""
         (logs / "c.jsonl").write_bytes(b"hello\n")
         code, shown = in_a_terminal([*COMMAND, *self.command(logs, tmp_path)])
 
         assert code == 0
         assert "5 events, 1 rejected" in shown
-        assert "records/s" in shown
+        assert re.search(r"records/s, the latest \d+ (d|h|min|s) old", shown)
 
     def test_without_rich(self, logs: Path, tmp_path: Path) -> None:
         """Without rich there is no bar, and the run is the same."""
@@ -246,7 +247,7 @@ class TestFollow:
 
         assert running.returncode == 0
         assert json.loads(out)["counts"]["written"] == 5
-        assert err == b"ocsflake: stops after the commit under way; once more stops it at once\n"
+        assert err == b"ocsflake: stops once what is being published is complete; a second signal stops it at once\n"
 
     def test_the_second_signal(self) -> None:
         """The first signal asks the run to stop; the second does what it always does, and so does one afterwards."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -10,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cli_help import COMMAND, process
-from pipeline_logs import bad, record, save
+from pipeline_logs import bad, events, record, rows, save
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +39,30 @@ def command(moto: AwsServer) -> list[str]:
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
     }
     return ["env", *(f"{name}={value}" for name, value in environment.items()), *COMMAND]
+
+
+def test_an_archive_that_grows(moto: AwsServer, tmp_path: Path, command: list[str]) -> None:
+    """Run after run, objects of today and late ones of days before are read once each; the same keys come again."""
+    bucket, rng, client = moto.make_bucket(), random.Random(7), moto.client()
+    numbers = iter(range(10_000))
+    today = datetime.now(UTC)
+    counts = []
+    for turn in range(2):
+        for place in range(6):
+            when = today - timedelta(days=rng.choice([0, 0, 1, 2]), hours=rng.randrange(3))
+            account, region = rng.choice(["111122223333", "444455556666"]), rng.choice(["us-east-1", "eu-west-1"])
+            day, name = f"{when:%Y/%m/%d}", f"{account}_CloudTrail_{region}_{turn}{place}.json.gz"
+            key = f"AWSLogs/{account}/CloudTrail/{region}/{day}/{name}"
+            body = gzip.compress(json.dumps({"Records": [record(next(numbers)) for _ in range(5)]}).encode())
+            client.put_object(Bucket=bucket, Key=key, Body=body)
+        for _ in range(2):
+            start = ["run", "aws.s3", "--log-type", "aws.cloudtrail", "--option", f"uri=s3://{bucket}", "--json"]
+            done = process(*start, "--lake", str(tmp_path), command=command)
+            assert done.code == 0, done.err
+            counts.append(json.loads(done.out)["counts"]["written"])
+
+    assert counts == [30, 0] * 2
+    assert rows(tmp_path) == events(range(60))
 
 
 def test_run_and_query(moto: AwsServer, logs: Path, tmp_path: Path, command: list[str]) -> None:

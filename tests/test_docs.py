@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import ocsflake
-from ocsflake import samples
+from ocsflake import registry, samples
 from ocsflake.cli._arguments import parsers
 
 if TYPE_CHECKING:
@@ -38,14 +39,12 @@ def logs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
-def test_python(page: str, logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The Python of a page runs from its first block to its last, and shows something."""
-    blocks = code((ROOT / page).read_text(), "python")
+def test_what_the_first_ten_lines_do(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every record of the folder is an event of the lake then, and they show something."""
+    [block] = code(README, "python")
     names: dict[str, Any] = {}
     with chdir(logs):
-        for block in blocks:
-            exec(compile(block, page, "exec"), names)
+        exec(compile(block, "README.md", "exec"), names)
 
     assert names["report"].counts.written == names["report"].counts.events > 0
     assert "aws.cloudtrail" in capsys.readouterr().out
@@ -113,13 +112,61 @@ def test_every_verb_and_option() -> None:
             assert wanted in sections[name], f"{name}: {wanted}"
 
 
-def test_every_public_name() -> None:
-    """The reference has every name that the package exports; errors come with their module."""
-    text = (ROOT / "docs" / "reference.md").read_text()
-    shown = {line.rpartition(".")[2] for line in text.splitlines() if line.startswith(":::")}
+FACES = [
+    "ocsflake",
+    "ocsflake.alerts",
+    "ocsflake.checkpoints",
+    "ocsflake.consumers",
+    "ocsflake.errors",
+    "ocsflake.mapping",
+    "ocsflake.model",
+    "ocsflake.ocsf",
+    "ocsflake.pipeline",
+    "ocsflake.queries",
+    "ocsflake.registry",
+    "ocsflake.samples",
+    "ocsflake.security_lake",
+    "ocsflake.testing.fixtures",
+    "ocsflake.testing.mappers",
+    "ocsflake.testing.servers",
+    "ocsflake.testing.strategies",
+    "ocsflake.testing.suites",
+]
+"""The modules that others import from, all of whose names are documented."""
 
-    assert {name for name in ocsflake.__all__ if not name.endswith(("Error", "__"))} <= shown
-    assert "::: ocsflake.errors" in text
+
+@pytest.mark.parametrize("face", FACES)
+def test_every_public_name(face: str) -> None:
+    """The documentation shows every name that a public module exports, by itself or with its module."""
+    shown = {name for page in PAGES for name in re.findall(r"^::: (\S+)", page.read_text(), flags=re.MULTILINE)}
+    module = importlib.import_module(face)
+    names = [name for name in module.__all__ if name != "__version__"]
+    homes = {name: getattr(getattr(module, name), "__module__", face) for name in names}
+
+    assert [
+        name
+        for name in names
+        if not {face, homes[name]} & shown and not any(each.endswith(f".{name}") for each in shown)
+    ] == []
+
+
+@pytest.mark.parametrize("name", [offer.name for offer in registry.offers() if offer.kind == "source"])
+def test_every_source_and_option(name: str) -> None:
+    """A page has each source, and each of its options in a table."""
+    pages = [page.read_text() for page in (ROOT / "docs" / "sources").glob("*.md")]
+    [text] = [page for page in pages if f"`{name}`" in page or f'"{name}"' in page]
+    options = inspect.signature(registry._load("source", registry._find("source", name))).parameters.keys()
+    not_for_users = {"log_type", "sleep"}  # every source has the first, the tests of ours the second
+
+    assert [option for option in sorted(options - not_for_users) if f"`{option}`" not in text] == []
+
+
+def test_every_mapper() -> None:
+    """Each mapper of ours has a page, and is in the list of pages."""
+    listed = (ROOT / "docs" / "mapping" / "index.md").read_text()
+    ours = [offer.name for offer in registry.offers() if (offer.kind, offer.distribution) == ("mapper", "ocsflake")]
+
+    assert [name for name in ours if f"({name}.md)" not in listed] == []
 
 
 def test_changelog() -> None:

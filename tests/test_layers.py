@@ -25,8 +25,8 @@ LAYERS = [
     {"mapping"},
     {"ocsf"},
     {"aws", "azure", "gcp", "notifications", "rejects", "report", "samples", "times"},
-    {"charts", "marks", "model", "retry"},
-    {"errors"},
+    {"charts", "marks", "model", "retry", "telemetry"},
+    {"drift", "errors"},
 ]
 """Parts from the top to the bottom; a part imports from the layers below its own."""
 

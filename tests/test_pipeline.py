@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,13 +18,15 @@ from attrs import define
 import ocsflake
 from ocsflake.checkpoints import FileCheckpoints, MemoryCheckpoints
 from ocsflake.errors import ConfigError, NotRegisteredError
+from ocsflake.model import RawBatch, Split
 from ocsflake.report import Counts
 from pipeline_logs import Overlapping, Parts, bad, events, objects, record, rows, save
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from ocsflake.model import Source
+    from ocsflake.model import Source, State
     from ocsflake.pipeline import Progress
 
 
@@ -68,7 +72,7 @@ class TestRun:
         assert all((tmp_path / "lake" / item.key).stat().st_size == item.bytes for item in report.objects)
         assert report.earliest == datetime(2026, 3, 1, 6, 0, 0, tzinfo=UTC)
         assert report.latest == datetime(2026, 3, 2, 6, 0, 10, tzinfo=UTC)
-        assert report.sources[0].unknown == {"somethingNew.a": 1}
+        assert report.sources[0].drift.unknown == {"somethingNew.a": 1}
         assert report.sources[0].splits == 1
         assert report.seconds > 0
 
@@ -312,6 +316,36 @@ class TestFollow:
         assert events([1]) == rows(lake.root)
         assert ocsflake.run(source, lake, checkpoints=store).counts.written == 2
         assert events([1, 2, 3]) == rows(lake.root)
+
+    def test_stop_while_it_reads(self, tmp_path: Path) -> None:
+        """A run that is told to stop while it reads a commit drops what it has read, and saves nothing of it."""
+        lake, store, stop = ocsflake.Lake(tmp_path), MemoryCheckpoints(), threading.Event()
+
+        class Endless(Parts):
+            def read(self, split: Split) -> Iterator[RawBatch]:
+                for number in count():
+                    stop.set()
+                    yield RawBatch([json.dumps(record(number)).encode()] * 1_000)
+
+        report = ocsflake.run(Endless({"a": []}), lake, checkpoints=store, stop=stop)
+
+        assert (report.counts, report.failures) == (Counts(), [])
+        assert store.load("parts") == (None, None)
+        assert ocsflake.run(Parts({"a": [record(1)]}), lake, checkpoints=store).counts.written == 1
+
+    def test_stop_while_it_lists(self, tmp_path: Path) -> None:
+        """A listing that goes on and on ends as well."""
+        stop = threading.Event()
+
+        class Endless(Parts):
+            def plan(self, state: State | None, now: datetime) -> Iterator[Split]:
+                for number in count():
+                    stop.set()
+                    yield Split(str(number), bytes=0)
+
+        report = ocsflake.run(Endless({}), ocsflake.Lake(tmp_path), stop=stop)
+
+        assert report.counts == Counts()
 
 
 class TestOverlaps:

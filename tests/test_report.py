@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ocsflake.drift import Drift
 from ocsflake.model import ObjectWritten
-from ocsflake.report import Counts, Failure, RunReport, SourceReport
+from ocsflake.report import KEPT, Counts, Failure, RunReport, SourceReport, Written, add_written
 
 
 def written(source: str, account: str, day: str, count: int) -> ObjectWritten:
@@ -19,7 +20,7 @@ TRAIL = SourceReport(
     "aws.cloudtrail",
     Counts(records=1234, mapped=1200, rejects=30, duplicates=4, skipped=2, events=1300, written=1290, filtered=10),
     splits=3,
-    unknown={"drift <i>": 7},
+    drift=Drift(7, {"drift <i>": 7}, {"drift <i>": "aa"}, {("a", "object"): 2}, {("activity_id", "<b>"): 1}),
     reasons={("time", "eventTime is missing"): 10, ("", "not JSON <b>"): 20},
     failures=(Failure("file:///a", "file:///a: cannot be read as gzip"),),
 )
@@ -88,6 +89,10 @@ class TestRunReport:
             "trail: 2 documents that hold no records",
             "trail: 20 rejected: not JSON <b>",
             "trail: 10 rejected: time: eventTime is missing",
+            "trail: drift in 7 records (0.6 %)",
+            "trail: unknown key drift <i> (aa) in 7 records",
+            "trail: changed kind a (object) in 2 records",
+            "trail: new value activity_id (<b>) in 1 records",
             "trail: not read: file:///a: cannot be read as gzip",
         ]
 
@@ -110,7 +115,21 @@ class TestRunReport:
         assert '<td class="short">aws.cloudtrail</td><td class="number">1,234</td>' in html
         assert "<title>03-01: api_activity, 1,206</title>" in html
         assert "drift &lt;i&gt;" in html
-        assert "1 raw paths that the mappers do not know" in html
+        assert "3 things in the records that the mappers do not know" in html
         assert "<i>" not in html
         assert "<li>trail: 20 rejected: not JSON &lt;b&gt;</li>" in html
         assert "<b>" not in html
+
+
+def test_a_run_that_goes_on_for_months() -> None:
+    """Beyond some thousand partitions the sums stay right, and the oldest ones are told apart no more."""
+    totals: dict[tuple[str, str, str, str], Written] = {}
+    for number in range(KEPT + 100):
+        add_written(totals, [written("a", str(number), "20260301", 2), written("b", "1", "20260301", 1)])
+
+    report = RunReport((), (), written=totals)
+
+    assert len(totals) == KEPT
+    assert report.rows_by("source") == {("a",): 2 * (KEPT + 100), ("b",): KEPT + 100}
+    assert totals["b", "api_activity", "1", "20260301"].objects == KEPT + 100
+    assert f"in {2 * (KEPT + 100):,} objects" in repr(report)

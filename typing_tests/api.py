@@ -5,24 +5,31 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_type
 
+from pyspark.sql import DataFrame, SparkSession
+
 import ocsflake
-from ocsflake import alerts
+import ocsflake.spark
+from ocsflake import alerts, queries
+from ocsflake import security_lake as ocsflake_security_lake
 from ocsflake.checkpoints import FileCheckpoints, MemoryCheckpoints, S3Checkpoints
 from ocsflake.consumers import Destination, Document, Forwarded, OpenSearch, Refusal, Splunk, forward
 from ocsflake.events import Events
 from ocsflake.lake.report import LakeReport
 from ocsflake.lake.storage import Storage
-from ocsflake.mapping import Mapper
+from ocsflake.mapping import EventMap, Expr, Fields, JsonRecords, Mapper, at, when
 from ocsflake.model import CheckpointStore, CustomSource, RawBatch, Sink, Source, Split, State
 from ocsflake.queries import Query
 from ocsflake.registry import Offer, offers
 from ocsflake.rejects import read_rejects
-from ocsflake.report import RunReport
+from ocsflake.report import Counts, RunReport
 from ocsflake.sources.files import FilesSource
 from ocsflake.sources.streams import read_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from ocsflake.ocsf import Report
+    from ocsflake.pipeline import Progress
 
 
 def the_main_job() -> None:
@@ -35,6 +42,15 @@ def the_main_job() -> None:
     assert_type(ocsflake.replay("rejects", lake), RunReport)
     assert_type(ocsflake.read(source, source, until=datetime.now(UTC)), Events)
     assert_type(ocsflake.__version__, str)
+
+
+def on_spark(spark: SparkSession, frame: DataFrame, source: Source, lake: ocsflake.Lake) -> None:
+    ocsflake.spark.register(spark)
+    assert_type(ocsflake.spark.write(source, lake, spark=spark, since="7d"), RunReport)
+    named = {"log_type": "aws.cloudtrail", "event_class": "api_activity"}
+    assert_type(ocsflake.spark.write(frame, lake, commit="1", **named), RunReport)
+    assert_type(ocsflake.spark.map_records(frame, "aws.cloudtrail", event_class="api_activity"), DataFrame)
+    ocsflake.spark.write(source, lake, commit="1")  # type: ignore[call-overload]
 
 
 def a_lake_is_a_sink(lake: ocsflake.Lake) -> Sink:
@@ -108,6 +124,36 @@ def batches(path: str) -> None:
     for log_type, batch in read_rejects(path):
         assert_type(log_type, str)
         assert_type(batch, RawBatch)
+
+
+def security_lake() -> None:
+    wanted = ocsflake_security_lake.custom_sources(
+        [ocsflake.mapper("aws.cloudtrail")],
+        regions=["eu-west-1"],
+        provider="2",
+        external_id="x",
+        crawler_role_arn="arn",
+    )
+    assert_type(ocsflake_security_lake.plan(wanted), ocsflake_security_lake.Plan)
+    assert_type(ocsflake.Lake.security_lake(region="eu-west-1", external_id="x"), ocsflake.Lake)
+
+
+def told(progress: Progress) -> None:
+    assert_type(progress.counts, Counts)
+    assert_type(progress.latest, datetime | None)
+
+
+def a_table_of_ones_own() -> Mapper:
+    fields: Fields = {"time": at("when").epoch("s"), "status_id": when(at("ok") == "yes", 1, 2), "severity_id": 1}
+    assert_type(at("a").or_(at("b")), Expr)
+    return Mapper(
+        "acme.x", source_name="acme_x", parse=JsonRecords(), events=[EventMap("authentication", fields=fields)]
+    )
+
+
+def judged(events: Events) -> Report:
+    assert_type(queries.failed_sign_ins(days=7), Query)
+    return ocsflake.validate(events)
 
 
 class Printer:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         AccessDeniedError,
         CheckpointConflictError,
         ConfigError,
+        DriftError,
         DuplicateNameError,
         LakeError,
         MissingExtraError,
@@ -44,6 +45,7 @@ __all__ = [
     "AccessDeniedError",
     "CheckpointConflictError",
     "ConfigError",
+    "DriftError",
     "DuplicateNameError",
     "Lake",
     "LakeError",
@@ -83,10 +85,10 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'ocsflake' has no attribute {name!r}")
-    from importlib import import_module, metadata
+    from importlib import import_module
 
     if name == "__version__":
-        value: object = metadata.version("ocsflake")
+        value: object = import_module("importlib.metadata").version("ocsflake")
     elif name == "queries":
         value = import_module("ocsflake.queries")
     else:

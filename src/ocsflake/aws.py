@@ -14,7 +14,17 @@ from attrs import frozen
 
 from ocsflake.errors import ConfigError, LakeError, MissingExtraError
 
-__all__ = ["Failure", "act_as", "failure", "lake_error", "make_client", "new_session", "s3_address", "seconds_to_wait"]
+__all__ = [
+    "Failure",
+    "act_as",
+    "check_whole",
+    "failure",
+    "lake_error",
+    "make_client",
+    "new_session",
+    "s3_address",
+    "seconds_to_wait",
+]
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ROLE_SESSION = "ocsflake"
@@ -146,9 +156,27 @@ def make_client(
         if role_arn:
             create = _acting(session, role_arn, external_id, region).create_client
         settings = {} if like is None else {"endpoint_url": like.meta.endpoint_url, "config": like.meta.config}
-        return create(service, region_name=region, **settings)
+        client = create(service, region_name=region, **settings)
     except (errors.NoRegionError, errors.ProfileNotFound, errors.UnknownServiceError, ValueError) as error:
         raise ConfigError(f"no client for {service!r} can be made: {error}") from error
+    client.meta.events.register("after-call", check_whole)
+    return client
+
+
+def check_whole(http_response: Any, model: Any, **_: Any) -> None:
+    """Raise if an answer broke off; a client calls this after each call.
+
+    boto3 does not look, and takes what it cannot parse of a JSON answer for one that holds nothing.
+
+    Raises:
+        botocore.exceptions.IncompleteReadError: If fewer bytes came than the answer was to have.
+    """
+    if model.has_streaming_output or model.http["method"] == "HEAD":
+        return
+    due, came = http_response.headers.get("content-length", ""), len(http_response.content)
+    if due.isdecimal() and came < int(due):
+        _, errors = _boto3()
+        raise errors.IncompleteReadError(actual_bytes=came, expected_bytes=int(due))
 
 
 def new_session() -> Any:

@@ -14,6 +14,8 @@ commit again, onto the same names. The checkpoint is swapped only if nobody else
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import Counter
 from contextlib import ExitStack, nullcontext
 from hashlib import blake2b
@@ -23,8 +25,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import evolve, frozen
 
+from ocsflake import telemetry
 from ocsflake.ahead import read_ahead
-from ocsflake.errors import ConfigError, LakeError, RejectedRecordsError, SourceError
+from ocsflake.drift import Drift
+from ocsflake.errors import ConfigError, DriftError, LakeError, RejectedRecordsError, SourceError
 from ocsflake.model import Acknowledges, Mutable, Split
 from ocsflake.rejects import RejectsFile
 from ocsflake.report import Counts, Failure, SourceReport
@@ -32,14 +36,16 @@ from ocsflake.seen import Seen
 from ocsflake.times import Window, within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ocsflake.mapping import Mapper
-    from ocsflake.model import CheckpointStore, Commit, Mapped, ObjectWritten, Sink, Source
+    from ocsflake.model import CheckpointStore, Commit, Mapped, ObjectWritten, RawBatch, Sink, Source
     from ocsflake.pace import Pace
 
-__all__ = ["ROWS", "Job", "Outcome", "new_commits"]
+__all__ = ["ROWS", "Job", "Outcome", "checkpoint", "commit_alone", "new_commits"]
+
+_log = logging.getLogger(__name__)
 
 ROWS = 16_000
 """Records that are mapped at a time; a run of CloudTrail takes some 300 MB with it."""
@@ -56,6 +62,9 @@ class Job:
     rejects: Path | None
     window: Window
     pace: Pace
+    max_drift: float | None = None
+    bounds: Callable[[], Window] = Window
+    """What the time of events must lie in, which moves on as a run follows; a record outside is a reject."""
 
 
 @frozen
@@ -70,24 +79,94 @@ class Outcome:
 
 def new_commits(job: Job) -> Iterator[Outcome]:
     """Commit what is new in one source, an interrupted commit first."""
-    name = job.source.name
-    doc, revision = job.checkpoints.load(name)
-    doc = _checked(doc, name)
+    doc, revision = checkpoint(job)
+    if doc.get("job"):
+        raise ConfigError(
+            f"{job.source.name}: a job on Spark was interrupted while it published: write once more with "
+            "ocsflake.spark.write to finish it"
+        )
     job.pace.resume(doc.get("published"))
-    if doc.get("intent"):
-        splits, job_then = _intended(doc["intent"], job)
-        doc, revision, outcome = _commit(job_then, splits, doc, revision)
-        yield outcome
-    for splits in job.pace.commits(job.source, doc.get("state")):
-        try:
-            doc, revision, outcome = _commit(job, splits, doc, revision)
-        except _StoppedError:
-            return
-        yield outcome
+    try:
+        if doc.get("intent"):
+            splits, job_then = _intended(doc["intent"], job)
+            doc, revision, outcome = _observed(job_then, splits, doc, revision)
+            yield outcome
+        for splits in job.pace.commits(job.source, doc.get("state")):
+            doc, revision, outcome = _observed(job, splits, doc, revision)
+            yield outcome
+    except _StoppedError:
+        return
+
+
+def checkpoint(job: Job) -> tuple[dict[str, Any], str | None]:
+    """Return the checkpoint of a source, empty if there is none, and its revision."""
+    doc, revision = job.checkpoints.load(job.source.name)
+    return _checked(doc, job.source.name), revision
+
+
+def commit_alone(job: Job, splits: Sequence[Split]) -> Outcome:
+    """Publish the commit of some splits, whose state and intent are kept by somebody else.
+
+    Raises:
+        SourceError: If one of them cannot be read; nothing is published then.
+    """
+    _, _, outcome = _attempt(job, splits, {}, None)
+    return outcome
 
 
 class _StoppedError(Exception):
-    """The run was stopped while a commit waited to be published; nothing of it was saved."""
+    """The run was stopped before a commit was published; nothing of it was saved."""
+
+
+def _observed(
+    job: Job, splits: Sequence[Split], doc: Mapping[str, Any], revision: str | None
+) -> tuple[dict[str, Any], str | None, Outcome]:
+    """Do what `_commit` does, and tell of it in spans, metrics and logs."""
+    about: dict[str, Any] = {"source": job.source.name, "log_type": job.source.log_type}
+    started = time.monotonic()
+    stopped: _StoppedError | None = None
+    with telemetry.span("commit", {**about, "splits": len(splits)}) as add:
+        try:
+            saved, revision, outcome = _commit(job, splits, doc, revision)
+        except _StoppedError as error:
+            add({"stopped": True})
+            stopped = error
+        else:
+            numbers = _numbers(outcome)
+            add(numbers)
+    if stopped is not None:
+        raise stopped
+    telemetry.count(numbers, about)
+    for failure in outcome.report.failures:
+        told = {**about, "split": failure.split, "error": failure.error}
+        _log.warning("%s: left for the next run: %s", job.source.name, failure.error, extra=told)
+    if numbers["commits"]:
+        lag = None
+        if outcome.span is not None and job.pace.published is not None:
+            lag = max(0.0, (job.pace.published - outcome.span[1]) / 1000)
+            telemetry.gauge("lag", lag, about)
+        seconds = round(time.monotonic() - started, 3)
+        told = {**about, **numbers, "splits": outcome.report.splits, "seconds": seconds, "lag": lag}
+        words = "%s: %d records of %d splits are %d events and %d rejects, after %.1f s"
+        counts = (numbers["records"], outcome.report.splits, numbers["events"], numbers["rejects"], seconds)
+        _log.info(words, job.source.name, *counts, extra=told)
+    return saved, revision, outcome
+
+
+def _numbers(outcome: Outcome) -> dict[str, int]:
+    """Return what a commit did, by the names that metrics have."""
+    report, counts = outcome.report, outcome.report.counts
+    return {
+        "records": counts.records,
+        "events": counts.written,
+        "rejects": counts.rejects,
+        "duplicates": counts.duplicates,
+        "drifted": report.drift.records,
+        "read": outcome.bytes,
+        "written": sum(item.bytes for item in outcome.objects),
+        "commits": int(report.splits > 0),
+        "failures": len(report.failures),
+    }
 
 
 def _commit(
@@ -142,6 +221,7 @@ def _attempt(
     job: Job, splits: Sequence[Split], doc: Mapping[str, Any], revision: str | None
 ) -> tuple[dict[str, Any], str, Outcome]:
     source, store = job.source, job.checkpoints
+    bounds = job.bounds()
     commit_id = _commit_id(source.name, splits)
     with ExitStack() as stack:
         commit = job.lake.begin(commit_id)
@@ -150,12 +230,14 @@ def _attempt(
             nullcontext() if job.rejects is None else RejectsFile(job.rejects, source.log_type, commit_id)
         )
         seen = Seen(doc)
-        report, span = _fill(job, splits, commit, rejected, seen)
-        intent = _intent(job, splits, report.counts, rejected, seen)
+        report, span = _fill(job, splits, commit, rejected, seen, bounds)
+        intent = _intent(job, splits, report.counts, rejected, seen, bounds)
         if doc.get("intent"):
             _check_same(source, doc["intent"], intent)
-        elif _must_wait(commit, report.counts) and not job.pace.wait():
-            raise _StoppedError
+        else:
+            _check_drift(report, job.max_drift)
+            if _must_wait(commit, report.counts) and not job.pace.wait():
+                raise _StoppedError
         revision = store.save(source.name, {**doc, "format": 1, "intent": intent}, revision)
         objects = commit.publish()
         if objects:
@@ -179,23 +261,36 @@ def _attempt(
     return saved, revision, Outcome(done, objects, span, sum(split.bytes or 0 for split in splits))
 
 
+def _check_drift(report: SourceReport, allowed: float | None) -> None:
+    """Raise where too many records hold what their mapper does not know."""
+    drift, records = report.drift, report.counts.records - report.counts.duplicates
+    if allowed is not None and drift.records > allowed * records:
+        raise DriftError(
+            f"{report.source}: {drift.records:,} of {records:,} records hold what the mapper of {report.log_type} does "
+            f"not know, more than max_drift={allowed} allows; nothing of them is published, and the next run reads "
+            f"them again. {'; '.join(drift.told())}. Look at the mapper, or allow more"
+        )
+
+
 def _must_wait(commit: Commit, counts: Counts) -> bool:
     """Return whether a commit has events, and no object that is worth putting at once."""
     return counts.events > counts.filtered and not getattr(commit, "full", False)
 
 
 def _fill(
-    job: Job, splits: Sequence[Split], commit: Commit, rejected: RejectsFile | None, seen: Seen
+    job: Job, splits: Sequence[Split], commit: Commit, rejected: RejectsFile | None, seen: Seen, bounds: Window
 ) -> tuple[SourceReport, tuple[int, int] | None]:
     """Read and map splits into a commit that nobody sees yet."""
     counts = Counts()
     reasons: Counter[tuple[str, str]] = Counter()
-    unknown: Counter[str] = Counter()
+    drift = Drift()
     spans: list[tuple[int, int]] = []
-    raws = (raw for split, records in read_ahead(job.source, splits) for raw in seen.new(records, split))
-    for mapped in job.mapper.map_batches(raws, job.lake.ocsf_version, rows=ROWS):
+    raws = _new_records(job.source, splits, seen)
+    for mapped in job.mapper.map_batches(raws, job.lake.ocsf_version, rows=ROWS, bounds=bounds):
+        if job.pace.stopped:
+            raise _StoppedError
         counts += _counted(mapped)
-        unknown.update(mapped.unknown)
+        drift += mapped.drift
         if mapped.rejects.num_rows:
             reasons.update(_reasons(mapped.rejects))
             if rejected is None:
@@ -211,8 +306,15 @@ def _fill(
         del mapped  # or it would be in memory while the next one is made
         pa.default_memory_pool().release_unused()  # or it would grow as far as all batches at their largest
     counts = evolve(counts, records=counts.records + seen.dropped, duplicates=seen.dropped)
-    report = SourceReport(job.source.name, job.source.log_type, counts, reasons=reasons, unknown=unknown)
+    report = SourceReport(job.source.name, job.source.log_type, counts, reasons=reasons, drift=drift)
     return report, (min(a for a, _ in spans), max(b for _, b in spans)) if spans else None
+
+
+def _new_records(source: Source, splits: Sequence[Split], seen: Seen) -> Iterator[RawBatch]:
+    for split, records in read_ahead(source, splits):
+        facts = {"source": source.name, "split": split.id, **({} if split.bytes is None else {"read": split.bytes})}
+        with telemetry.span("split", facts, current=False):
+            yield from seen.new(records, split)
 
 
 def _commit_id(source: str, splits: Sequence[Split]) -> str:
@@ -221,7 +323,7 @@ def _commit_id(source: str, splits: Sequence[Split]) -> str:
 
 
 def _intent(
-    job: Job, splits: Sequence[Split], counts: Counts, rejected: RejectsFile | None, seen: Seen
+    job: Job, splits: Sequence[Split], counts: Counts, rejected: RejectsFile | None, seen: Seen, bounds: Window
 ) -> dict[str, Any]:
     """Return what a commit must be repeated from, and what decides where it writes."""
     places = {name: getattr(job.lake, name, None) for name in ("root", "region", "naming", "ocsf_version")}
@@ -230,6 +332,7 @@ def _intent(
         "splits": [[split.id, dict(split.detail), split.bytes] for split in splits],
         "records": counts.records - counts.duplicates,
         "ids": seen.taken(),
+        "bounds": [bounds.since, bounds.until],
         "since": job.window.since,
         "until": job.window.until,
         "places": {name: None if place is None else str(place) for name, place in places.items()},
@@ -239,7 +342,8 @@ def _intent(
 def _intended(intent: Mapping[str, Any], job: Job) -> tuple[list[Split], Job]:
     """Return the splits and the job of an interrupted commit."""
     splits = [Split(name, detail, size) for name, detail, size in intent["splits"]]
-    return splits, evolve(job, window=Window(intent["since"], intent["until"]))
+    bounds = Window(*intent.get("bounds", (None, None)))
+    return splits, evolve(job, window=Window(intent["since"], intent["until"]), bounds=lambda: bounds)
 
 
 def _check_same(source: Source, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:

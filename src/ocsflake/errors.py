@@ -13,6 +13,7 @@ The tree, by what the caller should do::
       - AccessDeniedError          never retried; names the permission
       - UnavailableError           worth trying again; has .retry_after
     - RejectedRecordsError         records were rejected and had nowhere to go
+    - DriftError                   records hold more that the mapper does not know than max_drift allows
     - LakeError                    the lake could not be written or read; has .path
       - CheckpointConflictError    another run moved the checkpoint meanwhile
 
@@ -31,6 +32,7 @@ __all__ = [
     "AccessDeniedError",
     "CheckpointConflictError",
     "ConfigError",
+    "DriftError",
     "DuplicateNameError",
     "LakeError",
     "MissingExtraError",
@@ -111,6 +113,10 @@ class UnavailableError(SourceError):
 
 class RejectedRecordsError(OcsflakeError):
     """Records were rejected and the run was given no place to keep them (``rejects=``)."""
+
+
+class DriftError(OcsflakeError):
+    """Too many records of a commit hold what their mapper does not know (``max_drift=``); it was not published."""
 
 
 class LakeError(OcsflakeError):

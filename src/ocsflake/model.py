@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
+from ocsflake.drift import Drift
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
@@ -73,6 +75,11 @@ class RawBatch:
     head: bytes = b""
     ids: Sequence[str] | None = None
 
+    def __repr__(self) -> str:
+        records = self.records  # what is in them belongs into no traceback
+        text = f"{len(records):,} bytes" if isinstance(records, bytes) else f"{len(records):,} records"
+        return f"<RawBatch: {text}>"
+
 
 @frozen
 class EventBatch:
@@ -90,6 +97,9 @@ class EventBatch:
     event_class: str
     events: pa.RecordBatch
 
+    def __repr__(self) -> str:
+        return f"<EventBatch {self.event_class} of {self.log_type}: {self.events.num_rows:,} events>"
+
 
 @frozen
 class Mapped:
@@ -102,7 +112,7 @@ class Mapped:
         records: How many records were read; ``records == mapped + rejects.num_rows``.
         mapped: How many of them became at least one event.
         skipped: What is no record of this log type by the vendor's own design (a CloudTrail digest), counted by name.
-        unknown: Raw paths that the mapper does not know, with the number of records that held each: drift.
+        drift: What the records held that the mapper does not know.
     """
 
     batches: Sequence[EventBatch]
@@ -110,7 +120,11 @@ class Mapped:
     records: int
     mapped: int
     skipped: Mapping[str, int] = field(factory=dict)
-    unknown: Mapping[str, int] = field(factory=dict)
+    drift: Drift = field(factory=Drift)
+
+    def __repr__(self) -> str:
+        classes = "".join(f", {batch.event_class} {batch.events.num_rows:,}" for batch in self.batches)
+        return f"<Mapped: {self.records:,} records{classes}, {self.rejects.num_rows:,} rejects>"
 
 
 @frozen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
 from attrs import define
@@ -83,11 +83,12 @@ class Pace:
         long: its splits are held.
         """
         held = {split.id for split in self._held}  # a queue may give again what it waits to be told of
-        planned = chain(self._held, (split for split in source.plan(state, self._now()) if split.id not in held))
+        new = (split for split in source.plan(state, self._now()) if split.id not in held)
+        planned = takewhile(lambda _: not self.stopped, chain(self._held, new))  # to list an archive may take long
         self._held = []
         for splits, full in _cut(planned, self._bytes):
             if full or not self._follow or self._left(self._seconds) <= 0:
-                if self._stop.is_set():
+                if self.stopped:
                     return
                 yield splits
             elif isinstance(source, Acknowledges):
@@ -97,6 +98,11 @@ class Pace:
         """Wait until the next commit is far enough from the last one; ``False`` if the run was stopped meanwhile."""
         left = self._left(self._apart)
         return left <= 0 or not self._stop.wait(left)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run was told to end."""
+        return self._stop.is_set()
 
     @property
     def published(self) -> int | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen
 
-from ocsflake import registry
+from ocsflake import registry, telemetry
 from ocsflake.ahead import read_ahead
 from ocsflake.checkpoints import FileCheckpoints, MemoryCheckpoints, S3Checkpoints
 from ocsflake.commits import ROWS, Job, Outcome, new_commits
@@ -20,18 +21,27 @@ from ocsflake.errors import ConfigError
 from ocsflake.events import Events, Gathered
 from ocsflake.ocsf import DEFAULT_VERSION
 from ocsflake.pace import Pace, Published, now_in_utc
-from ocsflake.report import Counts, RunReport, SourceReport
+from ocsflake.report import KEPT, Counts, RunReport, SourceReport, Written, add_written
 from ocsflake.seen import Seen
-from ocsflake.times import narrowed, window, within
+from ocsflake.times import narrowed, reach, window, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ocsflake.model import CheckpointStore, ObjectWritten, RawBatch, Sink, Source, Split
 
 __all__ = ["Progress", "read", "replay", "run"]
 
+K = TypeVar("K")
+
+_log = logging.getLogger(__name__)
+
 _POLL_SECONDS = 15.0
+
+MAX_AGE = "9125d"
+"""No log of a cloud is older than 25 years; a broken clock says 1970."""
+MAX_AHEAD = "1d"
+"""Clocks differ by minutes, and by hours where a zone was forgotten."""
 
 
 @frozen
@@ -43,12 +53,14 @@ class Progress:
         splits: Splits done so far, in this source.
         bytes: Bytes of splits done so far, in this source.
         counts: Records and events so far, in all sources.
+        latest: The time of the latest event so far, in all sources.
     """
 
     source: str
     splits: int
     bytes: int
     counts: Counts
+    latest: datetime | None = None
 
 
 def run(
@@ -57,6 +69,11 @@ def run(
     *,
     checkpoints: CheckpointStore | str | os.PathLike[str] | None = None,
     rejects: str | os.PathLike[str] | None = None,
+    max_drift: float | None = None,
+    redact: Sequence[str] = (),
+    keep_secrets: bool = False,
+    max_age: str | None = MAX_AGE,
+    max_ahead: str | None = MAX_AHEAD,
     since: str | datetime | None = None,
     until: str | datetime | None = None,
     follow: bool = False,
@@ -65,6 +82,7 @@ def run(
     commit_bytes: int | None = None,
     commit_seconds: float = 0.0,
     now: Callable[[], datetime] = now_in_utc,
+    commits: Callable[[Job], Iterator[Outcome]] = new_commits,
 ) -> RunReport:
     """Bring what is new in the sources into the lake.
 
@@ -79,24 +97,37 @@ def run(
             given, a lake in a directory or a bucket of one's own keeps it inside, and a sink of another kind starts
             anew each time.
         rejects: A folder for records that became no event, with their reasons; see `replay`.
+        max_drift: The share of a commit's records, 0 to 1, that may hold what their mapper does not know: new keys,
+            other kinds of values, new words of enums. Beyond it the run ends before the commit is published.
+        redact: Raw paths whose values are redacted before anything is made of a record, such as
+            ``requestParameters.comment`` or ``**.email``; see `Mapper.redacting`.
+        keep_secrets: Whether what a mapper redacts by itself is kept: what gives access, in CloudTrail.
+        max_age: How old an event may be, such as ``365d``: records of older ones are rejects. ``None`` for any age.
+        max_ahead: The same for events of the future.
         since: Only events from this moment on: an age (``7d``), ISO 8601, or a datetime.
         until: Only events before this moment.
         follow: Go on waiting for what comes, until `stop` is set.
-        stop: Ends the run after the commit under way; what waits to be published is left for the next run.
+        stop: Ends the run soon: a commit that is being published is finished, and one that is still being read is left
+            for the next run.
         progress: Called now and then with how far the run is.
         commit_bytes: How many bytes of splits, as stored, one commit gathers: 64 MiB, or 1 GiB where commits must be
             minutes apart, as they must on Security Lake.
         commit_seconds: With `follow`, how long a source may gather less than that, counted from its commit before.
         now: Tells what time it is.
+        commits: Commits what is new in one source; `ocsflake.spark.write` has it done by other machines.
 
     Raises:
         ConfigError: If a name or a setting is wrong, or the sink knows before that it cannot take the events.
         RejectedRecordsError: If records were rejected and `rejects` is not given; nothing of that commit counts.
+        DriftError: If more than `max_drift` of the records drifted; nothing of that commit counts.
         SourceError: If a commit that was interrupted can no longer be repeated, or a source cannot be listed.
         LakeError: If the lake, the rejects or the checkpoints cannot be written.
         CheckpointConflictError: If another run of the same source was faster; nothing is doubled.
     """
+    if max_drift is not None and not 0 <= max_drift <= 1:
+        raise ConfigError(f"max_drift {max_drift!r}: give a share of the records, from 0 to 1")
     stop = stop or threading.Event()
+    bounds = reach(max_age, max_ahead)
     between = window(since, until, now())
     sources = [narrowed(source, between) for source in _sources(source_or_sources)]
     store = _store(checkpoints, lake)
@@ -105,7 +136,7 @@ def run(
     apart = getattr(lake, "min_commit_seconds", 0.0)
     last: dict[str, Published] = {}
     for source in sources:
-        mapper = registry.mapper(source.log_type)
+        mapper = registry.mapper(source.log_type).redacting(redact, keep_secrets=keep_secrets)
         shared = "" if getattr(lake, "naming", "") == "class" else mapper.source_name
         pace = Pace(
             commit_bytes=commit_bytes,
@@ -116,22 +147,28 @@ def run(
             stop=stop,
             last=last.setdefault(shared, Published()) if apart else None,
         )
-        jobs.append(Job(source, mapper, lake, store, folder, between, pace))
+        jobs.append(Job(source, mapper, lake, store, folder, between, pace, max_drift, lambda: bounds.around(now())))
         _check_sink(jobs[-1])
     started = time.monotonic()
     total = _Total(jobs, progress)
     turns = list(range(len(jobs)))
-    while True:
-        done = 0
-        for place in list(turns):
-            for outcome in new_commits(jobs[place]):
-                total.add(place, outcome)
-                done += outcome.report.splits
-                turns.append(turns.pop(turns.index(place)))  # who has published lets the others go first
-        if not follow or stop.is_set():
-            return total.report(time.monotonic() - started)
-        if not done:
-            stop.wait(_POLL_SECONDS)
+    with telemetry.span("run", {"sources": [source.name for source in sources]}):
+        while True:
+            done = 0
+            for place in list(turns):
+                if stop.is_set():
+                    break
+                for outcome in commits(jobs[place]):
+                    total.add(place, outcome)
+                    done += outcome.report.splits
+                    turns.append(turns.pop(turns.index(place)))  # who has published lets the others go first
+            if not follow or stop.is_set():
+                break
+            if not done:
+                stop.wait(_POLL_SECONDS)
+    report = total.report(time.monotonic() - started)
+    _log.info("the run is over: %r", report, extra={**asdict(report.counts), "seconds": round(report.seconds, 3)})
+    return report
 
 
 def read(
@@ -167,6 +204,10 @@ def replay(
     lake: Sink,
     *,
     checkpoints: CheckpointStore | str | os.PathLike[str] | None = None,
+    redact: Sequence[str] = (),
+    keep_secrets: bool = False,
+    max_age: str | None = MAX_AGE,
+    max_ahead: str | None = MAX_AHEAD,
     progress: Callable[[Progress], None] | None = None,
 ) -> RunReport:
     """Run rejected records again; those that are rejected again stay, the others become events.
@@ -175,6 +216,10 @@ def replay(
         rejects: The folder that an earlier run was given as `rejects`.
         lake: Where to write.
         checkpoints: As for `run`.
+        redact: As for `run`.
+        keep_secrets: As for `run`; what was redacted when a record was rejected stays so.
+        max_age: As for `run`; other bounds bring in what lay outside.
+        max_ahead: As for `run`.
         progress: As for `run`.
 
     Raises:
@@ -183,7 +228,17 @@ def replay(
     """
     from ocsflake.replaying import rejected_sources
 
-    return run(rejected_sources(rejects), lake, checkpoints=checkpoints, rejects=rejects, progress=progress)
+    return run(
+        rejected_sources(rejects),
+        lake,
+        checkpoints=checkpoints,
+        rejects=rejects,
+        redact=redact,
+        keep_secrets=keep_secrets,
+        max_age=max_age,
+        max_ahead=max_ahead,
+        progress=progress,
+    )
 
 
 class _Total:
@@ -191,7 +246,8 @@ class _Total:
 
     def __init__(self, jobs: Sequence[Job], progress: Callable[[Progress], None] | None) -> None:
         self.reports = [SourceReport(job.source.name, job.source.log_type) for job in jobs]
-        self.objects: list[ObjectWritten] = []
+        self.objects: deque[ObjectWritten] = deque(maxlen=KEPT)
+        self.written: dict[tuple[str, str, str, str], Written] = {}
         self.span: tuple[int, int] | None = None
         self.progress = progress
         self.bytes = [0] * len(jobs)
@@ -203,23 +259,32 @@ class _Total:
             old,
             counts=old.counts + new.counts,
             splits=old.splits + new.splits,
-            reasons=dict(Counter(old.reasons) + Counter(new.reasons)),
-            unknown=dict(Counter(old.unknown) + Counter(new.unknown)),
-            failures=tuple({failure.split: failure for failure in old.failures + new.failures}.values()),
+            reasons=_sum(old.reasons, new.reasons),
+            drift=old.drift + new.drift,
+            failures=tuple({failure.split: failure for failure in old.failures + new.failures}.values())[-KEPT:],
         )
         self.bytes[place] += outcome.bytes
         self.objects += outcome.objects
+        add_written(self.written, outcome.objects)
         if outcome.span:
             first, last = self.span or outcome.span
             self.span = min(first, outcome.span[0]), max(last, outcome.span[1])
         if self.progress is not None:
             counts = sum((report.counts for report in self.reports), Counts())
-            self.progress(Progress(old.source, self.reports[place].splits, self.bytes[place], counts))
+            latest = _datetime(self.span[1]) if self.span else None
+            self.progress(Progress(old.source, self.reports[place].splits, self.bytes[place], counts, latest))
 
     def report(self, seconds: float) -> RunReport:
         """Return the report of the whole run."""
         earliest, latest = self.span or (None, None)
-        return RunReport(tuple(self.reports), tuple(self.objects), _datetime(earliest), _datetime(latest), seconds)
+        span = _datetime(earliest), _datetime(latest)
+        return RunReport(tuple(self.reports), tuple(self.objects), *span, seconds, written=self.written)
+
+
+def _sum(old: Mapping[K, int], new: Mapping[K, int]) -> dict[K, int]:
+    """Return the sums of two counts, the most frequent `KEPT` of them: log content has a say in how many there are."""
+    found = Counter(old) + Counter(new)
+    return dict(found if len(found) <= KEPT else found.most_common(KEPT))
 
 
 def _check_sink(job: Job) -> None:

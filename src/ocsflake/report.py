@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from ocsflake.charts import days, legend, rendering, table, text
+from ocsflake.drift import Drift
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
     from ocsflake.model import ObjectWritten
 
-__all__ = ["Counts", "Failure", "RunReport", "SourceReport"]
+__all__ = ["KEPT", "Counts", "Failure", "RunReport", "SourceReport", "Written", "add_written"]
+
+KEPT = 10_000
+"""How many objects, partitions, failures, reasons and raw paths a report tells apart: a run may go on for months."""
 
 
 @frozen
@@ -81,7 +85,7 @@ class SourceReport:
         counts: Records and events.
         splits: How many splits were committed.
         reasons: Why records were rejected: (attribute, reason) to their number.
-        unknown: Raw paths that the mapper does not know, with the number of records that held each: drift.
+        drift: What the records held that the mapper does not know.
         failures: What could not be read.
     """
 
@@ -90,8 +94,51 @@ class SourceReport:
     counts: Counts = field(factory=Counts)
     splits: int = 0
     reasons: Mapping[tuple[str, str], int] = field(factory=dict)
-    unknown: Mapping[str, int] = field(factory=dict)
+    drift: Drift = field(factory=Drift)
     failures: tuple[Failure, ...] = ()
+
+
+@frozen
+class Written:
+    """What was written of one custom source, class, account and day.
+
+    Attributes:
+        objects: How many objects.
+        rows: How many events they hold.
+        bytes: Their size.
+    """
+
+    objects: int = 0
+    rows: int = 0
+    bytes: int = 0
+
+
+_Partition = tuple[str, str, str, str]
+_PARTITION = ("source", "event_class", "account", "day")
+
+
+def add_written(totals: dict[_Partition, Written], objects: Iterable[ObjectWritten]) -> None:
+    """Add objects to what was written by (source, class, account, day).
+
+    Beyond `KEPT`, the partitions that were not written to for the longest are added up, with no account and no day.
+    """
+    for item in objects:
+        key = (item.source, item.event_class, item.account, item.day)
+        _add(totals, key, Written(1, item.rows, item.bytes))
+        while len(totals) > KEPT:
+            oldest = next(key for key in totals if key[2:] != ("", ""))
+            _add(totals, (*oldest[:2], "", ""), totals.pop(oldest))
+
+
+def _add(totals: dict[_Partition, Written], key: _Partition, more: Written) -> None:
+    had = totals.pop(key, Written())  # and so the last one is at the end
+    totals[key] = Written(had.objects + more.objects, had.rows + more.rows, had.bytes + more.bytes)
+
+
+def _written(report: RunReport) -> Mapping[_Partition, Written]:
+    totals: dict[_Partition, Written] = {}
+    add_written(totals, report.objects)
+    return totals
 
 
 @frozen(repr=False)
@@ -100,10 +147,11 @@ class RunReport:
 
     Attributes:
         sources: One report a source, in the order they were given.
-        objects: The objects written.
+        objects: The objects written, the last `KEPT` of them.
         earliest: The time of the earliest event written, or ``None``.
         latest: The time of the latest event written, or ``None``.
         seconds: How long the run took.
+        written: All that was written, by (source, class, account, day); see `add_written`.
     """
 
     sources: Sequence[SourceReport]
@@ -111,6 +159,7 @@ class RunReport:
     earliest: datetime | None = None
     latest: datetime | None = None
     seconds: float = 0.0
+    written: Mapping[_Partition, Written] = field(default=Factory(_written, takes_self=True), kw_only=True)
 
     @property
     def counts(self) -> Counts:
@@ -124,15 +173,20 @@ class RunReport:
 
     def rows_by(self, *names: str) -> dict[tuple[str, ...], int]:
         """Return the rows written by ``source``, ``event_class``, ``account``, ``day`` or several of these."""
+        places = [_PARTITION.index(name) for name in names]
         found: Counter[tuple[str, ...]] = Counter()
-        for written in self.objects:
-            found[tuple(getattr(written, name) for name in names)] += written.rows
+        for partition, written in self.written.items():
+            found[tuple(partition[place] for place in places)] += written.rows
         return dict(sorted(found.items()))
+
+    @property
+    def _object_count(self) -> int:
+        return sum(written.objects for written in self.written.values())
 
     def __repr__(self) -> str:
         counts = self.counts
         return (
-            f"<RunReport: {counts.records:,} records, {counts.written:,} events in {len(self.objects):,} objects, "
+            f"<RunReport: {counts.records:,} records, {counts.written:,} events in {self._object_count:,} objects, "
             f"{counts.rejects:,} rejects, {len(self.failures):,} failures>"
         )
 
@@ -148,16 +202,14 @@ class RunReport:
         head, *rows = self._rows()
         by_day = {(name, day): count for (name, day), count in self.rows_by("event_class", "day").items()}
         notes = "".join(f"<li>{text(note)}</li>" for note in self._notes())
-        drift: list[list[str | int]] = [
-            [source.source, path, count] for source in self.sources for path, count in source.unknown.items()
-        ]
+        drift: list[list[str | int]] = [[source.source, *row] for source in self.sources for row in source.drift.rows()]
         return rendering(
             table(head, rows),
             days(by_day, title="Events written by day, stacked by class"),
             legend(by_day),
             f"<ul>{notes}</ul>",
-            f"<details><summary>{len(drift):,} raw paths that the mappers do not know</summary>"
-            f"{table(['source', 'raw path', 'records'], drift)}</details>"
+            f"<details><summary>{len(drift):,} things in the records that the mappers do not know</summary>"
+            f"{table(['source', 'drift', 'where', 'sample', 'records'], drift)}</details>"
             if drift
             else "",
         )
@@ -172,7 +224,7 @@ class RunReport:
         return [head, *rows, *total]
 
     def _notes(self) -> Iterable[str]:
-        yield f"{len(self.objects):,} objects in {self.seconds:.1f} s"
+        yield f"{self._object_count:,} objects in {self.seconds:.1f} s"
         if self.earliest and self.latest:
             yield f"events from {self.earliest:%Y-%m-%d %H:%M:%S} to {self.latest:%Y-%m-%d %H:%M:%S} UTC"
         for source in self.sources:
@@ -181,6 +233,11 @@ class RunReport:
             for (attribute, reason), count in sorted(source.reasons.items(), key=lambda item: -item[1])[:5]:
                 where = f"{attribute}: " if attribute else ""
                 yield f"{source.source}: {count:,} rejected: {where}{reason}"
+            if source.drift.records:
+                share = 100 * source.drift.records / max(1, source.counts.records)
+                yield f"{source.source}: drift in {source.drift.records:,} records ({share:.1f} %)"
+            for line in source.drift.told():
+                yield f"{source.source}: {line}"
             for failure in source.failures:
                 yield f"{source.source}: not read: {failure.error}"
 

@@ -14,7 +14,7 @@ from ocsflake.model import Bounded
 if TYPE_CHECKING:
     from ocsflake.model import EventBatch, Source
 
-__all__ = ["Window", "moment", "narrowed", "window", "within"]
+__all__ = ["Reach", "Window", "moment", "narrowed", "reach", "window", "within"]
 
 _AGO = re.compile(r"(\d{1,6})\s*(s|m|h|d|w)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -32,6 +32,36 @@ class Window:
 
     since: int | None = None
     until: int | None = None
+
+
+@frozen
+class Reach:
+    """How far from now the time of an event may be.
+
+    Attributes:
+        back: Milliseconds into the past, ``None`` for any.
+        ahead: Milliseconds into the future, ``None`` for any.
+    """
+
+    back: int | None = None
+    ahead: int | None = None
+
+    def around(self, now: datetime) -> Window:
+        """Return the window that a moment has around it."""
+        middle = _milliseconds(now)
+        assert middle is not None
+        return Window(
+            None if self.back is None else middle - self.back, None if self.ahead is None else middle + self.ahead + 1
+        )
+
+
+def reach(max_age: str | None, max_ahead: str | None) -> Reach:
+    """Return how far from now events may be, of ages such as ``9125d``.
+
+    Raises:
+        ConfigError: If a text is no age.
+    """
+    return Reach(_age("max_age", max_age), _age("max_ahead", max_ahead))
 
 
 def moment(value: str | datetime | None, now: datetime) -> datetime | None:
@@ -92,6 +122,15 @@ def narrowed(source: Source, window: Window) -> Source:
     if window == Window() or not isinstance(source, Bounded):
         return source
     return source.between(_datetime(window.since), _datetime(window.until))
+
+
+def _age(name: str, value: str | None) -> int | None:
+    if value is None:
+        return None
+    match = _AGO.fullmatch(value.strip())
+    if match is None:
+        raise ConfigError(f"{name} {value!r} is no age: give one such as 9125d, 48h or 30m, or None for any")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])}) // timedelta(milliseconds=1)
 
 
 def _datetime(milliseconds: int | None) -> datetime | None:

@@ -187,5 +187,5 @@ def test_drift() -> None:
     """A member that CloudTrail did not have yet is kept, and counted."""
     batch = RawBatch(json.dumps(RECORD | {"newMember": {"a": 1}, "readOnly": True}).encode())
 
-    assert mapper("aws.cloudtrail").map(batch).unknown == {"newMember.a": 1}
+    assert mapper("aws.cloudtrail").map(batch).drift.unknown == {"newMember.a": 1}
     assert one(newMember={"a": 1})["unmapped"] == {"newMember.a": "1"}

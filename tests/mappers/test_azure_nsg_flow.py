@@ -117,6 +117,27 @@ def test_one_record_many_events() -> None:
     assert (mapped.records, mapped.mapped, sum(batch.events.num_rows for batch in mapped.batches)) == (1, 1, 2)
 
 
+@pytest.mark.parametrize(
+    "flows", [[], [{"rule": "r", "flows": []}], [{"rule": "r", "flows": [{"mac": "000D3A0A0B01", "flowTuples": []}]}]]
+)
+def test_a_record_of_a_minute_without_flows(flows: list[Any]) -> None:
+    """A record whose lists are empty saw no flow: it is skipped, and what lies beside it is mapped."""
+    seen, empty = record("1794902401,192.0.2.1,10.0.0.4,1,443,T,I,A"), record()
+    empty["properties"]["flows"] = flows
+    mapped = mapper("azure.nsg_flow").map(RawBatch(json.dumps({"records": [empty, seen, empty]}).encode()))
+
+    assert (mapped.records, mapped.mapped, mapped.rejects.num_rows) == (1, 1, 0)
+    assert mapped.skipped == {"record without events": 2}
+
+
+@pytest.mark.parametrize("properties", [{}, {"flows": None}, {"flows": [{"rule": "r"}]}, {"flows": [7]}])
+def test_a_record_without_a_list_of_flows(properties: dict[str, Any]) -> None:
+    """A record that has no list where flows are due is another record, and a reject."""
+    mapped = mapper("azure.nsg_flow").map(RawBatch(json.dumps(record() | {"properties": properties}).encode()))
+
+    assert (mapped.records, mapped.mapped, mapped.rejects.num_rows, mapped.skipped) == (1, 0, 1, {})
+
+
 def test_a_tuple_without_a_time_rejects_its_record() -> None:
     """A record that holds what is no tuple is kept whole, as a reject that names the attribute."""
     raw = record("1794902401,192.0.2.1,10.0.0.4,1,443,T,I,A", "yesterday,192.0.2.1,10.0.0.4,2,443,T,I,A")

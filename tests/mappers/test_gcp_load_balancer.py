@@ -109,7 +109,7 @@ def test_sizes() -> None:
     """64-bit sizes come as text; what a field of 32 bits cannot hold stands in the traffic alone."""
     found = by_id("lb00000000014")
 
-    assert found["traffic"] == {"bytes_in": 412, "bytes_out": 9876543210}
+    assert found["traffic"] == {"bytes_in": 9876543210, "bytes_out": 412}
     assert "length" not in found["http_response"]
 
 

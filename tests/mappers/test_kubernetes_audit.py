@@ -194,5 +194,5 @@ def test_the_fields_within_another_record() -> None:
         wrapped.map(RawBatch(json.dumps({"properties": {"log": log}}).encode())) for log in (inner, json.dumps(inner))
     ]
 
-    assert [mapped.unknown for mapped in found] == [{}, {}]
+    assert [mapped.drift.unknown for mapped in found] == [{}, {}]
     assert [mapped.batches[0].events.column("resources").to_pylist()[0][0]["name"] for mapped in found] == ["debug"] * 2

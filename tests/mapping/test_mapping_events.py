@@ -376,10 +376,29 @@ def test_explode() -> None:
         ("1", "b", {"y": "2"}),
         ("4", "c", None),
     ]
-    assert (mapped.records, mapped.mapped) == (6, 2)
-    assert sorted(reasons(mapped)) == [("it holds no events", "")] * 3 + [("text is due", "message")]
+    assert (mapped.records, mapped.mapped, mapped.skipped) == (5, 2, {"record without events": 1})
+    assert sorted(reasons(mapped)) == [("it holds no events", "")] * 2 + [("text is due", "message")]
     assert {event["raw_data"][:9] for event in events_of(mapped)} == {'{"c": "1"', '{"c": "4"'}
     assert all(b'"c": "5"' in row["record"] for row in mapped.rejects.to_pylist() if row["attribute"])
+
+
+def test_no_list_where_one_explodes() -> None:
+    """What is no list makes its record a reject, or is left over in its own record: never in another one."""
+    mapper = exploding("r[].t[]", {"message": at("r[].t[]"), "comment": at("n")})
+    records = [
+        {"n": "1", "r": "no list"},
+        {"n": "2", "r": [{"t": 7}, {"t": ["x"]}]},
+        {"n": "3", "r": [{"t": 8}]},
+        {"n": "4", "r": [{"t": ["y"]}]},
+    ]
+    mapped = mapper.map(raw(*records))
+
+    assert [(e["comment"], e["message"], e.get("unmapped")) for e in events_of(mapped)] == [
+        ("2", "x", {"r[].t": "7"}),
+        ("4", "y", None),
+    ]
+    assert reasons(mapped) == [("it holds no events", "")] * 2
+    assert mapped.drift.kinds == {("r[].t", "scalar"): 1}
 
 
 def test_explode_within_explode() -> None:
@@ -396,4 +415,4 @@ def test_explode_within_explode() -> None:
         ("1", "A", "y", None),
         ("1", "C", "z", {"r[].u": "1"}),
     ]
-    assert [(m.records, m.mapped, m.rejects.num_rows) for m in parts] == [(2, 1, 1)]
+    assert [(m.records, m.mapped, m.skipped) for m in parts] == [(1, 1, {"record without events": 1})]

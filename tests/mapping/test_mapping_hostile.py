@@ -175,7 +175,7 @@ def test_many_keys() -> None:
 
     assert len(record) < 1 << 20
     assert len(events_of(mapped)[1]["unmapped"]) == 60_000
-    assert len(mapped.unknown) == 60_000
+    assert len(mapped.drift.unknown) == 60_000
 
 
 @pytest.mark.parametrize(

@@ -265,4 +265,4 @@ def test_drift() -> None:
         {"new": {"b": [1, 2]}, "all": 5},
     ]
 
-    assert mapper.map(raw(*records)).unknown == {"all": 1, "new.b": 1, "new.b[]": 1, "r[].y": 1}
+    assert mapper.map(raw(*records)).drift.unknown == {"all": 1, "new.b": 1, "new.b[]": 1, "r[].y": 1}

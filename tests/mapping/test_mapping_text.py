@@ -92,7 +92,7 @@ def test_a_header_of_unknown_names() -> None:
     result = mapped(b"when user-name note new-field\n1 bob - -\n2 eve hi there\n")
 
     assert rows(result)[1] == (2, "eve", None, {"new-field": "there", "note": "hi"})
-    assert result.unknown == {"new-field": 1}
+    assert result.drift.unknown == {"new-field": 1}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_json_lines() -> None:
         (2, "mia", None, {"newField": "x", "userName": "eve"}),
         (3, None, None, None),
     ]
-    assert result.unknown == {"newField": 1, "userName": 1}
+    assert result.drift.unknown == {"newField": 1, "userName": 1}
     assert result.rejects.to_pylist()[0]["record"] == b"broken"
     assert result.rejects.to_pylist()[0]["origin"] == [("uri", "u")]
     assert (result.records, result.mapped) == (4, 3)
@@ -206,7 +206,7 @@ def test_parquet() -> None:
     result = MAPPER.map(RawBatch(batch, {"uri": "u"}))
 
     assert rows(result) == [(1, "bob", "x", {"new_field": "1.5"}), (3, None, "z", None)]
-    assert result.unknown == {"new_field": 2}
+    assert result.drift.unknown == {"new_field": 2}
     (reject,) = result.rejects.to_pylist()
     assert json.loads(reject["record"]) == {"user_name": "eve", "address": "y", "new_field": 2.5}
     assert reject["reason"] == "attribute_required_missing: a required attribute is missing"

@@ -46,6 +46,13 @@ def mapper(text: str) -> Mapper:
     return found
 
 
+def test_what_is_filled_anyway() -> None:
+    """What the engine fills by itself is not in the table."""
+    attributes = {line.attribute for line in mapper(written(SIGN_INS)).lineage()}
+
+    assert {"metadata.version", "class_uid", "type_uid", "time_dt"} & attributes == set()
+
+
 def test_what_it_finds() -> None:
     """Times, addresses, people and enums are found by their names and kinds; the sample maps as it stands."""
     text = written(SIGN_INS)
@@ -65,7 +72,7 @@ def test_what_it_finds() -> None:
     assert 'at("outcome").lookup({"ok": 1, "denied": 2}, default=99)' in text
     assert "100 %  text         user.name" in text
     mapped = mapper(text).map(RawBatch([json.dumps(record).encode() for record in SIGN_INS]))
-    assert (mapped.mapped, mapped.rejects.to_pylist(), mapped.unknown) == (2, [], {})
+    assert (mapped.mapped, mapped.rejects.to_pylist(), mapped.drift.unknown) == (2, [], {})
 
 
 @pytest.mark.parametrize(
@@ -88,7 +95,7 @@ def test_it_compiles(log_type: str, event_class: str) -> None:
     found.check()
     mapped = list(found.map_batches(batches))
     assert sum(part.records for part in mapped) == sum(part.mapped + part.rejects.num_rows for part in mapped) > 0
-    assert [part.unknown for part in mapped if part.unknown] == []
+    assert [part.drift.unknown for part in mapped if part.drift.unknown] == []
 
 
 def test_a_log_is_no_code() -> None:

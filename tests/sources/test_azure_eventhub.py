@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import pickle
+import ssl
+import subprocess
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
+from attrs import evolve
+from azure.core.credentials import AccessToken, AzureNamedKeyCredential
+from azure.eventhub import EventHubConsumerClient, TransportType
+from azure.eventhub.extensions.checkpointstoreblob import BlobCheckpointStore
 
 import ocsflake
 from ocsflake import samples
@@ -16,6 +25,7 @@ from ocsflake.checkpoints import MemoryCheckpoints
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError
 from ocsflake.sources.azure.eventhub import AzureEventHubSource
 from ocsflake.testing.azure_eventhub import EventHub
+from ocsflake.testing.azurite import azurite_server, install_azurite
 from pipeline_logs import rows as rows_of
 
 if TYPE_CHECKING:
@@ -244,6 +254,129 @@ def test_same_events_as_files(hub: EventHub) -> None:
     )
 
     assert found == wanted
+
+
+class Token:
+    """A credential that hands out one token."""
+
+    def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
+        return AccessToken(f"for {' '.join(scopes)}", int(time.time()) + 3600)
+
+
+def test_namespace_and_credential(tmp_path: Path) -> None:
+    """The client signs in with a credential, over TLS, and trusts the certificates that it is told to."""
+    authority, trusted = trustme.CA(), tmp_path / "ca.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(trusted))
+    with EventHub(tls=context) as hub:
+        hub.add(0, [b"a", b"b"])
+        options = {
+            "custom_endpoint_address": hub.address,
+            "connection_verify": str(trusted),
+            "transport_type": TransportType.Amqp,
+        }
+        made = AzureEventHubSource(
+            log_type="azure.activity",
+            namespace="soc.servicebus.windows.net",
+            eventhub="logs",
+            credential=Token(),
+            client_options=options,
+        )
+        found = taken(made)
+        trouble = [
+            split.detail
+            for split in evolve(made, client_options={**options, "connection_verify": None}).plan(None, NOW)
+        ]
+
+    assert found == [b"a", b"b"]
+    assert set(hub.tokens) == {("jwt", "for https://eventhubs.azure.net//.default")}
+    assert ["CERTIFICATE_VERIFY_FAILED" in each["error"] for each in trouble] == [True]
+
+
+class TestCheckpointStore:
+    """A checkpoint store of the SDK, in blobs."""
+
+    @pytest.fixture
+    def store(self) -> Iterator[Any]:
+        """A store in a container of Azurite, which CI must be able to fetch."""
+        try:
+            program = install_azurite()
+        except (OSError, subprocess.SubprocessError) as error:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(f"Azurite cannot be fetched: {error}")
+        if program is None:
+            pytest.skip("Azurite needs npm")
+        with azurite_server(program) as server:
+            container, key = server.make_container(), AzureNamedKeyCredential("logs", server.key)
+            yield BlobCheckpointStore(server.url, container.container_name, credential=key)
+
+    def checkpoints(self, made: AzureEventHubSource, store: Any) -> dict[str, int]:
+        found = store.list_checkpoints(made._host, "logs", "$Default")
+        return {each["partition_id"]: each["sequence_number"] for each in found}
+
+    def test_progress(self, store: Any, tmp_path: Path) -> None:
+        """What a run made durable is told by the next one; a consumer of the SDK goes on behind it."""
+        lake = ocsflake.Lake(tmp_path)
+        with EventHub(partitions=2) as hub:
+            made = source(hub, checkpoint_store=store)
+            hub.add(0, [envelope(number) for number in range(5)])
+            ocsflake.run(made, lake, now=lambda: NOW)
+            before = self.checkpoints(made, store)
+            ocsflake.run(made, lake, now=lambda: NOW)
+            hub.add(0, [b"next"])
+            found: list[bytes] = []
+            consumer = EventHubConsumerClient.from_connection_string(
+                hub.connection_string, "$Default", checkpoint_store=store
+            )
+
+            def take(_context: Any, event: Any) -> None:
+                found.append(b"".join(event.body))
+                consumer.close()
+
+            with consumer:
+                consumer.receive(take, partition_id="0", starting_position="-1")
+
+        assert before == {}
+        assert self.checkpoints(made, store) == {"0": 4}
+        assert found == [b"next"]
+
+    def test_start(self, store: Any, hub: EventHub) -> None:
+        """A source without a state begins behind the checkpoints, and reports what was dropped behind them."""
+        hub.add(0, [b"%d" % number for number in range(10)])
+        made = source(hub, checkpoint_store=store, since=NOW)
+        store.update_checkpoint({**made._address, "partition_id": "0", "sequence_number": 5, "offset": "5"})
+
+        behind = taken(made)
+        hub.drop(0, 8)
+        [lost, _] = made.plan(None, NOW)
+
+        assert behind == [b"6", b"7", b"8", b"9"]
+        assert "the events 6 to 7 of partition 0 were dropped" in lost.detail["error"]
+
+    def test_not_back(self, store: Any, hub: EventHub) -> None:
+        """A checkpoint that is further stays; one that waits for a range that failed waits on."""
+        hub.add(0, [b"%d" % number for number in range(3_000)])
+        made = source(hub, checkpoint_store=store)
+        first, second, third = made.plan(None, NOW)
+
+        list(made.plan(made.advance(None, [first, third]), NOW))
+        waiting = self.checkpoints(made, store)
+        list(made.plan(made.advance(None, [first, second, third]), NOW))
+        list(made.plan(made.advance(None, [first]), NOW))
+
+        assert (waiting, self.checkpoints(made, store)) == ({"0": 999}, {"0": 2999})
+
+    def test_no_store(self, store: Any, hub: EventHub) -> None:
+        """A store that is not there is reported, and nothing is read from a place that is not known."""
+        hub.add(0, [b"a"])
+        store._container_client.delete_container()
+
+        [split] = source(hub, checkpoint_store=store).plan(None, NOW)
+
+        assert "the checkpoint store of sb://" in split.detail["error"]
+        assert "is not there" in split.detail["error"]
 
 
 def test_name_and_secrets(hub: EventHub) -> None:

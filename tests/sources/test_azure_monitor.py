@@ -488,7 +488,11 @@ class TestOptions:
             ({}, "needs workspace="),
             ({"workspace": "a b"}, "no id of a workspace"),
             ({"workspace": WORKSPACE, "tables": "T | take 1"}, "no name of a table"),
-            ({"workspace": WORKSPACE, "log_type": "azure.vnet_flow"}, "no table of its own"),
+            ({"workspace": WORKSPACE, "log_type": "gcp.audit"}, "no table of its own"),
+            (
+                {"workspace": WORKSPACE, "log_type": "azure.vnet_flow", "tables": "NTANetAnalytics"},
+                "where they are stored, with azure.blob",
+            ),
             ({"workspace": WORKSPACE, "step": "soon"}, "'soon' is no time"),
             ({"workspace": WORKSPACE, "step": "2999-01-01"}, "no length of time"),
         ],

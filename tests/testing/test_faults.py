@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ocsflake.testing.faults import FaultProxy
+from ocsflake.testing.faults import FaultProxy, WireProxy
 
 
 @pytest.fixture
@@ -131,3 +134,90 @@ def test_faults_can_be_taken_back(proxy):
     proxy.heal()
 
     assert ask(proxy)[0] == 201
+
+
+@pytest.mark.parametrize(("fault", "status"), [("failed", 500), ("limited", 429), ("unauthorized", 401)])
+def test_errors_in_json_for_those_who_speak_it(proxy, fault, status):
+    connection = http.client.HTTPConnection(proxy.url.removeprefix("http://"), timeout=5)
+    proxy.fail(fault)
+    connection.request("GET", "/a", headers={"Accept": "application/json"})
+    answer = connection.getresponse()
+
+    assert answer.status == status
+    assert json.loads(answer.read())["error"]["code"] == status
+    connection.close()
+
+
+def test_a_slow_answer_is_whole(proxy):
+    proxy.fail("slow")
+
+    assert ask(proxy, body=b"content" * 1_000) == (201, "yes", b"content" * 1_000)
+
+
+def test_a_balancer_closes_what_gets_no_answer(upstream):
+    with FaultProxy(f"http://127.0.0.1:{upstream.server_port}", patience=0.1) as proxy:
+        proxy.fail("silent")
+        with pytest.raises((http.client.HTTPException, OSError)):
+            ask(proxy, timeout=60)
+
+
+@pytest.fixture
+def wire():
+    """A server that sends back what it is sent, and a proxy before it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def echo():
+            with contextlib.suppress(OSError):
+                while True:
+                    stream, _ = listener.accept()
+                    with stream, contextlib.suppress(OSError):
+                        while data := stream.recv(100):
+                            stream.sendall(data)
+
+        threading.Thread(target=echo, daemon=True).start()
+        with WireProxy(f"127.0.0.1:{listener.getsockname()[1]}", patience=0.1) as proxy:
+            yield proxy
+
+
+def echoed(proxy, data):
+    host, _, port = proxy.target.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as stream:
+        stream.sendall(data)
+        found = b""
+        while len(found) < len(data) and (part := stream.recv(100)):
+            found += part
+        return found
+
+
+def test_bytes_pass_as_they_are(wire):
+    assert echoed(wire, b"content") == b"content"
+    assert wire.received == 7
+
+
+@pytest.mark.parametrize("fault", ["cut", "silent"])
+def test_a_connection_breaks_at_a_byte(wire, fault):
+    wire.fail(fault, 3)
+
+    assert echoed(wire, b"content") == b"con"
+    assert echoed(wire, b"content") == b"content"
+
+
+def test_a_connection_is_reset_at_a_byte(wire):
+    wire.fail("reset", 0)
+
+    with pytest.raises(ConnectionResetError):
+        echoed(wire, b"content")
+    assert echoed(wire, b"content") == b"content"
+
+
+def test_slow_bytes_are_whole(wire):
+    wire.fail("slow", 3)
+
+    assert echoed(wire, b"content" * 10) == b"content" * 10
+
+
+def test_a_proxy_of_bytes_that_is_healed(wire):
+    wire.fail("cut", 3)
+    wire.heal()
+
+    assert echoed(wire, b"content") == b"content"

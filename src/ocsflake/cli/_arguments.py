@@ -54,11 +54,13 @@ def parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPa
     _add_query(verb("query", "Run a SELECT over a lake, with DuckDB."))
     _add_doctor(verb("doctor", "Look a lake over, whoever wrote it: one finding a line."))
     _add_usage(verb("usage", "Show how much a lake holds, by source, class, account, Region or day."))
+    _add_drift(verb("drift", "Show which raw paths mappers left in unmapped, how often and since when."))
     _add_report(verb("report", "Write a report on a lake: one page of HTML that needs nothing else."))
     _add_compact(verb("compact", "Merge the small objects of closed days into full ones."))
     _add_replicate(verb("replicate", "Copy what a roll-up lake does not have yet, under the same keys."))
     _add_subscribe(verb("subscribe", "Write the events of new objects that a queue tells of, as JSON lines."))
     _add_explain(verb("explain", "Show what fills each attribute; with a file, how often, and what is left over."))
+    _add_coverage(verb("coverage", "Show which OCSF attributes a mapper fills or leaves out, and where raw values go."))
     _add_custom_sources(verb("custom-sources", "Plan or register the custom sources that Security Lake needs."))
     _add_scaffold(verb("scaffold", "Write a first mapper from a sample of a log of JSON records, to stdout."))
     _add_new_plugin(verb("new-plugin", "Write a distribution with a mapper of one's own, which passes its tests."))
@@ -75,6 +77,7 @@ def _add_map(parser: argparse.ArgumentParser) -> None:
     _add_files(parser, "a log, compressed or not; - is stdin")
     parser.add_argument("--ocsf-version", metavar="V", default="1.1.0", help=_VERSION_HELP)
     parser.add_argument("--rejects", metavar="FILE", help="write records that become no event there, as JSON lines")
+    _add_care(parser)
 
 
 def _add_validate(parser: argparse.ArgumentParser) -> None:
@@ -92,6 +95,14 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     _add_lake(parser)
     parser.add_argument("--rejects", metavar="DIR", help="folder for records that become no event (default: in LAKE)")
+    parser.add_argument(
+        "--max-drift",
+        metavar="SHARE",
+        type=float,
+        help="end before a commit is published of which more records drifted: 0.05",
+    )
+    _add_care(parser)
+    _add_bounds(parser)
     parser.add_argument("--since", metavar="WHEN", help="only events from then on: 7d, 12h, 2026-11-01T06:00Z")
     parser.add_argument("--until", metavar="WHEN", help="only events before then")
     parser.add_argument("--follow", action="store_true", help="go on waiting for what comes, until SIGINT or SIGTERM")
@@ -107,6 +118,24 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rejects", metavar="REJECTS", help="the folder that a run was given as --rejects")
     _add_lake(parser)
+    _add_care(parser)
+    _add_bounds(parser)
+
+
+def _add_bounds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--max-age", metavar="AGE", default="9125d", help="older events are rejects (default: 9125d)")
+    parser.add_argument("--max-ahead", metavar="AGE", default="1d", help="the same for the future (default: 1d)")
+
+
+def _add_care(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--redact",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="raw path whose value is never written: requestParameters.comment, **.email; may be given again",
+    )
+    parser.add_argument("--keep-secrets", action="store_true", help="write what the mapper redacts by itself, too")
 
 
 def _add_lake(parser: argparse.ArgumentParser) -> None:
@@ -160,6 +189,12 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rejects", metavar="DIR", help="the folder that runs were given as --rejects")
 
 
+def _add_drift(parser: argparse.ArgumentParser) -> None:
+    _add_root(parser)
+    parser.add_argument("--since", metavar="WHEN", help="only paths that no day before has: 7d, 2026-11-01")
+    parser.add_argument("--json", action="store_true", help="one JSON object a path instead of a table")
+
+
 def _add_compact(parser: argparse.ArgumentParser) -> None:
     _add_root(parser)
     parser.add_argument("--before", metavar="DAY", help="only days before this one, such as 2026-11-01, in UTC")
@@ -183,6 +218,14 @@ def _add_root(parser: argparse.ArgumentParser) -> None:
 def _add_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("log_type", metavar="LOG_TYPE", help="such as aws.cloudtrail")
     _add_files(parser, "logs to count over", nargs="*")
+
+
+def _add_coverage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("log_type", metavar="LOG_TYPE", help="such as aws.cloudtrail")
+    _add_files(parser, "logs to count over", nargs="*")
+    parser.add_argument("--lake", metavar="ROOT", help="count over the events of a lake instead")
+    parser.add_argument("--ocsf-version", metavar="V", default="1.1.0", help=_VERSION_HELP)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
 
 
 def _add_custom_sources(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def main(arguments: argparse.Namespace) -> int:
     """Map files; 1 if records were rejected or a file could not be read."""
-    mapper = registry.mapper(arguments.log_type)
+    mapper = registry.mapper(arguments.log_type).redacting(arguments.redact, keep_secrets=arguments.keep_secrets)
     schema = ocsf.load(arguments.ocsf_version)
     inputs = Inputs(arguments.files)
     records = events = rejects = 0

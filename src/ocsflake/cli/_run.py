@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,9 @@ from ocsflake.lake import Lake
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import timedelta
 
+    from ocsflake.drift import Drift
     from ocsflake.pipeline import Progress
     from ocsflake.report import RunReport, SourceReport
 
@@ -40,6 +43,11 @@ def main(arguments: argparse.Namespace) -> int:
             lake,
             checkpoints=arguments.checkpoints,
             rejects=rejects,
+            max_drift=arguments.max_drift,
+            redact=arguments.redact,
+            keep_secrets=arguments.keep_secrets,
+            max_age=arguments.max_age,
+            max_ahead=arguments.max_ahead,
             since=arguments.since,
             until=arguments.until,
             follow=arguments.follow,
@@ -104,7 +112,17 @@ def _described(progress: Progress, seconds: float) -> str:
     counts = progress.counts
     rejected = f", {counts.rejects:,} rejected" if counts.rejects else ""
     rate = counts.records / max(seconds, 0.001)
-    return f"{counts.written:,} events{rejected}, {rate:,.0f} records/s"
+    lag = f", the latest {_age(datetime.now(UTC) - progress.latest)} old" if progress.latest else ""
+    return f"{counts.written:,} events{rejected}, {rate:,.0f} records/s{lag}"
+
+
+def _age(age: timedelta) -> str:
+    """Return an age in its largest unit."""
+    seconds = max(0, round(age.total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 @contextmanager
@@ -123,7 +141,7 @@ def _stopped_by_signals(*, wanted: bool) -> Iterator[threading.Event | None]:
     def ask(*_: object) -> None:
         restore()
         threading.Thread(target=stop.set).start()  # this thread may hold the event's lock, in the middle of a wait
-        os.write(2, b"ocsflake: stops after the commit under way; once more stops it at once\n")
+        os.write(2, b"ocsflake: stops once what is being published is complete; a second signal stops it at once\n")
 
     for number in before:
         signal.signal(number, ask)
@@ -160,6 +178,12 @@ def _as_json(report: RunReport) -> dict[str, Any]:
     }
 
 
+def drift_as_json(drift: Drift) -> dict[str, Any]:
+    """Return what a mapper does not know, for JSON."""
+    names = ("drift", "where", "sample", "records")
+    return {"records": drift.records, "found": [dict(zip(names, row, strict=True)) for row in drift.rows()]}
+
+
 def _source_as_json(source: SourceReport) -> dict[str, Any]:
     return {
         "source": source.source,
@@ -170,6 +194,6 @@ def _source_as_json(source: SourceReport) -> dict[str, Any]:
             {"attribute": attribute, "reason": reason, "records": count}
             for (attribute, reason), count in source.reasons.items()
         ],
-        "unknown": source.unknown,
+        "drift": drift_as_json(source.drift),
         "failures": [asdict(failure) for failure in source.failures],
     }

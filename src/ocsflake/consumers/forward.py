@@ -128,7 +128,8 @@ def forward(
         if bad:
             refused += len(bad)
             reasons.update(refusal.reason for refusal in bad)
-            _log.warning("%s: %d documents were refused: %s", delivery.keys[0], len(bad), bad[0].reason)
+            told = {"key": delivery.keys[0], "refused": len(bad), "reason": bad[0].reason}
+            _log.warning("%s: %d documents were refused: %s", *told.values(), extra=told)
         else:
             delivery.confirm()
             confirmed += 1

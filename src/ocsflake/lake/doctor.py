@@ -101,6 +101,9 @@ class Diagnosis:
         """How many findings are errors."""
         return sum(finding.level == "error" for finding in self.findings)
 
+    def __repr__(self) -> str:
+        return f"<Diagnosis: {self.summary}>"
+
     def __str__(self) -> str:
         return "\n".join([*map(str, self.findings), self.summary])
 

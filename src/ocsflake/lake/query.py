@@ -144,7 +144,8 @@ def query(
             errors.clear()  # the datasets have them too, and would live on in a circle
             raise first from error
         if _BROKEN_STREAM in str(error):
-            raise LakeError(f"{root}: an object cannot be read: {error}", path=str(root)) from error
+            message = f"{root}: an object cannot be read, `ocsflake doctor` names it: {error}"
+            raise LakeError(message, path=str(root)) from error
         raise ConfigError(_explained(str(error), known, lake)) from error
     except duckdb.Error as error:
         raise LakeError(f"{root}: {error}", path=str(root)) from error
@@ -203,7 +204,8 @@ def _run(
         except duckdb.InternalException:
             raise
         except duckdb.Error as error:
-            raise LakeError(f"{root}: an object cannot be read: {error}", path=str(root)) from error
+            message = f"{root}: an object cannot be read, `ocsflake doctor` names it: {error}"
+            raise LakeError(message, path=str(root)) from error
         connection.execute("SET lock_configuration = true")
         kinds = [statement.type.name for statement in connection.extract_statements(sql)]
         if kinds not in (["SELECT"], ["EXPLAIN"]):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from ocsflake import ocsf
 from ocsflake.aws import make_client, s3_address
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ocsflake.lake.athena import AthenaResult
     from ocsflake.lake.compact import Compacted
     from ocsflake.lake.doctor import Diagnosis
+    from ocsflake.lake.drift import UnmappedPath
     from ocsflake.lake.query import Query
     from ocsflake.lake.replicate import Replicated
     from ocsflake.lake.report import LakeReport
@@ -82,6 +83,24 @@ def _naming(_lake: Lake, _attribute: Attribute[str], value: str) -> None:
         raise ConfigError(f"naming {value!r}: give 'log_type' or 'class'{did_you_mean(value, _NAMINGS)}")
 
 
+def _opened(lake: Lake) -> Storage:
+    if isinstance(lake.root, Path):
+        for name in ("custom_sources", "role_arn", "external_id", "session", "client"):
+            if getattr(lake, name):
+                raise ConfigError(f"{lake.root} is a directory: {name}= is for a lake in S3")
+        return DirectoryStorage(lake.root)
+    roles = {source.location: source.role_arn or lake.role_arn for source in lake._registered.values()}
+    return S3Storage(
+        lake.root,
+        region=lake.region,
+        roles=roles or {"": lake.role_arn},
+        external_id=lake.external_id,
+        session=lake.session,
+        client=lake.client,
+        transport=lake.transport,
+    )
+
+
 @frozen
 class Lake:
     """Amazon Security Lake, or a directory or an S3 bucket in its layout; a `ocsflake.model.Sink`.
@@ -117,29 +136,11 @@ class Lake:
     client: Any = field(default=None, kw_only=True, repr=False)
     transport: Literal["boto3", "obstore"] = field(default="boto3", kw_only=True, repr=False)
     _registered: Mapping[str, CustomSource] = field(init=False, repr=False, eq=False)
-    storage: Storage = field(kw_only=True, repr=False, eq=False)
+    storage: Storage = field(default=Factory(_opened, takes_self=True), kw_only=True, repr=False, eq=False)
 
     @_registered.default
     def _located(self) -> Mapping[str, CustomSource]:
         return {source.name: _below(source, str(self.root)) for source in self.custom_sources}
-
-    @storage.default
-    def _opened(self) -> Storage:
-        if isinstance(self.root, Path):
-            for name in ("custom_sources", "role_arn", "external_id", "session", "client"):
-                if getattr(self, name):
-                    raise ConfigError(f"{self.root} is a directory: {name}= is for a lake in S3")
-            return DirectoryStorage(self.root)
-        roles = {source.location: source.role_arn or self.role_arn for source in self._registered.values()}
-        return S3Storage(
-            self.root,
-            region=self.region,
-            roles=roles or {"": self.role_arn},
-            external_id=self.external_id,
-            session=self.session,
-            client=self.client,
-            transport=self.transport,
-        )
 
     @classmethod
     def security_lake(
@@ -344,6 +345,20 @@ class Lake:
             found = self.root / ".ocsflake" / "rejects"
             rejects = found if found.is_dir() else None
         return report(self, since=since, rejects=rejects)
+
+    def drift(self, *, since: str | datetime | None = None) -> list[UnmappedPath]:
+        """Return the raw paths that mappers left in ``unmapped``, those that most events hold first.
+
+        Args:
+            since: Only paths that no day before this one has: an age such as ``7d``, a date, or a datetime.
+
+        Raises:
+            ConfigError: If `since` is no time.
+            LakeError: If the directory or the bucket cannot be listed, or an object cannot be read.
+        """
+        from ocsflake.lake.drift import unmapped_paths
+
+        return unmapped_paths(self.storage, since=since)
 
     def compact(self, *, before: date | None = None) -> Compacted:
         """Merge the small objects of closed days into full ones; see `ocsflake.lake.compact`.

@@ -152,7 +152,13 @@ def _deliveries(storage: S3Storage, queue: _Queue, follow: bool, stop: threading
         try:
             told = new_objects(message["Body"])
         except ValueError as error:
-            _log.warning("%s: message %s is left, it tells of no objects: %s", queue.url, message["MessageId"], error)
+            _log.warning(
+                "%s: message %s is left, it tells of no objects: %s",
+                queue.url,
+                message["MessageId"],
+                error,
+                extra={"queue": queue.url, "message_id": message["MessageId"], "error": str(error)},
+            )
             continue
         for found in told:
             if found.bucket != bucket:

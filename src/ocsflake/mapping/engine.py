@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -14,11 +13,14 @@ from ocsflake.mapping import paths
 from ocsflake.mapping.assemble import assemble
 from ocsflake.mapping.cast import cast
 from ocsflake.mapping.derive import datetimes, enum_values, observables
+from ocsflake.mapping.drift import Noted
 from ocsflake.mapping.evaluate import Columns
 from ocsflake.mapping.frame import concat
 from ocsflake.mapping.leftovers import Leftovers
 from ocsflake.mapping.lists import constant, fit, lengths, relist, relist_flat, row_numbers, rows_with, same_list
+from ocsflake.mapping.redact import redacted
 from ocsflake.mapping.rejects import Reject, reject_batch
+from ocsflake.mapping.shred import is_empty
 from ocsflake.mapping.unmapped import column_leaves, unmapped
 from ocsflake.model import EventBatch, Mapped
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from ocsflake.mapping.plan import CompiledEvent, CompiledMapper
     from ocsflake.model import RawBatch
     from ocsflake.ocsf import Report
+    from ocsflake.times import Window
 
 __all__ = ["map_batches", "no_rejects"]
 
@@ -100,11 +103,14 @@ def no_rejects() -> pa.RecordBatch:
 
 def _map(compiled: CompiledMapper, frame: Frame) -> Mapped:
     mapper = compiled.mapper
+    if mapper.secrets:
+        frame = redacted(frame, mapper.secrets, mapper.parse)
     failed: dict[int, tuple[str, str]] = {}
     made = []
+    noted = Noted()
     for event, selection in _selections(compiled, frame):
         columns = Columns(frame, compiled.root, mapper.null_words, selection)
-        batch, failures = _events(compiled, event, columns)
+        batch, failures = _events(compiled, event, columns, noted)
         numbers = row_numbers(frame.rows) if selection is None else selection
         failed |= {numbers[row].as_py(): why for row, why in failures.rows().items()}
         made.append((event, numbers, batch))
@@ -120,18 +126,19 @@ def _map(compiled: CompiledMapper, frame: Frame) -> Mapped:
         for event, numbers, batch in made
         if (kept := _without(batch, event.schema, numbers, record_of, bad)).num_rows
     ]
-    rejects = [
-        *frame.rejects,
-        *_rejects(frame, bad),
-        *_rejects(frame, dict.fromkeys(_unfruitful(frame), ("it holds no events", ""))),
-    ]
+    unfruitful = _unfruitful(frame)
+    explode = getattr(mapper.parse, "explode", None)
+    empty = {number for number in unfruitful if explode and is_empty(frame.records([number])[0], explode)}
+    without = dict.fromkeys((number for number in unfruitful if number not in empty), ("it holds no events", ""))
+    rejects = [*frame.rejects, *_rejects(frame, bad), *_rejects(frame, without)]
+    read = frame.read + len(frame.rejects) - len(empty)
     return Mapped(
         batches=tuple(batches),
         rejects=reject_batch(rejects),
-        records=frame.read + len(frame.rejects),
-        mapped=frame.read + len(frame.rejects) - len(rejects),
-        skipped=frame.skipped,
-        unknown=_unknown(compiled, frame),
+        records=read,
+        mapped=read - len(rejects),
+        skipped={**frame.skipped, "record without events": len(empty)} if empty else frame.skipped,
+        drift=noted.drift(compiled, frame),
     )
 
 
@@ -156,10 +163,12 @@ def _selections(compiled: CompiledMapper, frame: Frame) -> Iterator[tuple[Compil
             yield event, rows
 
 
-def _events(compiled: CompiledMapper, event: CompiledEvent, columns: Columns) -> tuple[pa.RecordBatch, _Failures]:
+def _events(
+    compiled: CompiledMapper, event: CompiledEvent, columns: Columns, noted: Noted
+) -> tuple[pa.RecordBatch, _Failures]:
     """Return the events of some rows, bad ones among them, and which those are."""
     failures = _Failures()
-    leaves, refused = _leaves(compiled, event, columns, failures)
+    leaves, refused = _leaves(compiled, event, columns, failures, noted)
     arrays, left = assemble(event.event_class, event.schema, leaves, columns.rows)
     refused |= left
     places = {name: place for place, name in enumerate(event.schema.names)}
@@ -173,11 +182,12 @@ def _events(compiled: CompiledMapper, event: CompiledEvent, columns: Columns) ->
     batch = pa.RecordBatch.from_arrays(arrays, schema=event.loose)
     _judge(event.validate(batch), failures)
     _check_account(leaves, failures)
+    _check_time(leaves, compiled.bounds, failures)
     return batch, failures
 
 
 def _leaves(
-    compiled: CompiledMapper, event: CompiledEvent, columns: Columns, failures: _Failures
+    compiled: CompiledMapper, event: CompiledEvent, columns: Columns, failures: _Failures, noted: Noted
 ) -> tuple[dict[str, pa.Array], dict[str, pa.Array]]:
     """Return attribute path to column, and to the rows whose value OCSF refuses there."""
     leaves: dict[str, pa.Array] = {}
@@ -189,6 +199,7 @@ def _leaves(
             failures.add(cell.bad, cell.reason, line.path)
         if cell.refused is not None:
             refused[line.path] = cell.refused
+        noted.cell(event, line, cell, columns)
         unreadable = columns.bad_of(line.expression)
         if unreadable is not None and line.needed:
             failures.add(*unreadable, line.path)
@@ -196,6 +207,7 @@ def _leaves(
             refused[line.path] = pc.or_(refused[line.path], unreadable[0]) if line.path in refused else unreadable[0]
     for plan in event.enums:
         words = None if plan.word is None or plan.sibling is None else columns.value(plan.word)
+        noted.enum(plan, leaves[plan.path], columns)
         leaves[plan.path], texts = enum_values(plan.rule, leaves[plan.path], words)
         if plan.sibling is not None:
             leaves[plan.sibling] = texts
@@ -350,6 +362,17 @@ def _check_account(leaves: Mapping[str, pa.Array], failures: _Failures) -> None:
         )
 
 
+def _check_time(leaves: Mapping[str, pa.Array], bounds: Window, failures: _Failures) -> None:
+    """Mark events of days that nobody would look at, and that would each be an object of their own."""
+    times = leaves["time"]
+    found = pc.min_max(times)
+    first, last = found["min"].as_py(), found["max"].as_py()
+    if bounds.since is not None and first is not None and first < bounds.since:
+        failures.add(pc.less(times, bounds.since), "the time is further in the past than max_age", "time")
+    if bounds.until is not None and last is not None and last >= bounds.until:
+        failures.add(pc.greater_equal(times, bounds.until), "the time is further in the future than max_ahead", "time")
+
+
 def _without(
     batch: pa.RecordBatch,
     schema: pa.Schema,
@@ -372,20 +395,8 @@ def _rejects(frame: Frame, bad: Mapping[int, tuple[str, str]]) -> Iterator[Rejec
 
 
 def _unfruitful(frame: Frame) -> list[int]:
-    """Return the records of which no row came: an empty list where events were due."""
+    """Return the records of which no row came: no list, or an empty one, where events were due."""
     if frame.record_of is None:
         return []
     seen = set(pc.unique(frame.record_of).to_pylist())
     return [record for record in range(frame.read) if record not in seen]
-
-
-def _unknown(compiled: CompiledMapper, frame: Frame) -> dict[str, int]:
-    """Count the raw paths that neither a table nor the mapper's list of unmapped paths names."""
-    keys = pc.value_counts(frame.leftovers.keys)
-    counts = dict(zip(keys.field(0).to_pylist(), keys.field(1).to_pylist(), strict=True))
-    for name, column in frame.columns.items():  # columns that a text or Parquet file has beside those that are named
-        if paths.parse(name)[0] not in compiled.root.children and column.null_count < len(column):
-            counts[name] = len(column) - column.null_count
-    named = [re.escape(path).replace(r"\.\*", r"[.\[].*") for path in compiled.mapper.unmapped]
-    known = re.compile("|".join(named) or r"(?!)")
-    return {path: count for path, count in sorted(counts.items()) if not known.fullmatch(path)}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from ocsflake.errors import SchemaError
+from ocsflake.errors import ConfigError, SchemaError
 from ocsflake.mapping import engine, plan
 from ocsflake.mapping.expr import Expr, Scalar, lift
+from ocsflake.mapping.redact import rules_of
 from ocsflake.ocsf import versions
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from ocsflake.mapping.frame import Parse
     from ocsflake.model import Mapped, RawBatch
+    from ocsflake.times import Window
 
 __all__ = ["EventMap", "Fields", "Lineage", "Mapper"]
 
@@ -58,6 +60,9 @@ class EventMap:
     consumes: tuple[str, ...] = ()
     since: str | None = None
     until: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<EventMap {self.event_class}: {len(self.fields)} attributes>"
 
     def holds_in(self, ocsf_version: str) -> bool:
         """Return whether the table is for an OCSF version."""
@@ -100,6 +105,7 @@ class Mapper:
         unmapped: Raw paths that are known and go to ``unmapped`` on purpose; ``x.*`` names all below x. Any other
             path that no table names counts as drift.
         title: The log type's name for people.
+        secrets: Raw paths whose values are redacted before anything is made of a record; see `redacting`.
     """
 
     log_type: str
@@ -109,6 +115,7 @@ class Mapper:
     null_words: tuple[str, ...] = ()
     unmapped: tuple[str, ...] = ()
     title: str = ""
+    secrets: tuple[str, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         """Check the name."""
@@ -117,6 +124,30 @@ class Mapper:
                 f"{self.log_type}: source_name {self.source_name!r} has {len(self.source_name)} characters, at most "
                 f"{MAX_SOURCE_NAME} are allowed: a custom source is called <source_name>_<class_uid>, in 20"
             )
+
+    def __repr__(self) -> str:
+        return f"<Mapper {self.log_type}: {', '.join(dict.fromkeys(table.event_class for table in self.events))}>"
+
+    def redacting(self, raw_paths: Iterable[str], *, keep_secrets: bool = False) -> Mapper:
+        """Return the same mapper, which redacts what stands at some raw paths, whatever becomes of a record.
+
+        Args:
+            raw_paths: Such as ``requestParameters.comment``; ``*`` stands for any characters of one key, a step ``**``
+                for any number of keys, ``[]`` may be left out, and capitals, ``_`` and ``-`` do not count. What is
+                below goes too: text becomes ``REDACTED``, numbers and truth values become null.
+            keep_secrets: Whether the mapper's own `secrets` are kept.
+
+        Raises:
+            ConfigError: If a text is no raw path.
+        """
+        if isinstance(raw_paths, str):
+            raise ConfigError(f"redact {raw_paths!r}: give a list of raw paths")
+        found = (*(() if keep_secrets else self.secrets), *raw_paths)
+        try:
+            rules_of(found)
+        except SchemaError as error:
+            raise ConfigError(f"redact: {error}") from None
+        return self if found == self.secrets else evolve(self, secrets=found)
 
     def check(self, ocsf_version: str | None = None) -> None:
         """Check the table against an OCSF version (the newest if none is given).
@@ -144,6 +175,7 @@ class Mapper:
         datetime: bool = True,
         raw_data: bool = False,
         rows: int = 20_000,
+        bounds: Window | None = None,
     ) -> Iterator[Mapped]:
         """Map raw records, many small batches at a time.
 
@@ -153,11 +185,14 @@ class Mapper:
             datetime: Whether every timestamp has its ``*_dt`` twin (the datetime profile).
             raw_data: Whether each event keeps its record as it came, in ``raw_data``.
             rows: About how many rows are mapped at a time; memory grows with it.
+            bounds: What the time of events must lie in; a record with an event outside is rejected.
 
         Raises:
             SchemaError: If the table does not fit the version.
         """
         compiled = plan.compile_mapper(self, ocsf_version, datetime, raw_data)
+        if bounds is not None:
+            compiled = evolve(compiled, bounds=bounds)
         yield from engine.map_batches(compiled, raws, rows)
 
     def schema(self, event_class: str, ocsf_version: str = "1.1.0", *, datetime: bool = True) -> pa.Schema:

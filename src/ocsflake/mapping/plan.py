@@ -17,6 +17,7 @@ from ocsflake.mapping.frame import Node, tree
 from ocsflake.mapping.proofs import proved
 from ocsflake.mapping.uses import Use, uses
 from ocsflake.ocsf import arrow_schema, compile_validator, load, versions
+from ocsflake.times import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -56,12 +57,14 @@ class EnumPlan:
         sibling: Its text attribute, or ``None`` where the table fills that itself or the version has none.
         rule: Values and captions.
         word: What holds the source's own word, or ``None``.
+        known: The words that its tables have; none where a table is of beginnings of words, which is never complete.
     """
 
     path: str
     sibling: str | None
     rule: EnumRule
     word: e.Expr | None
+    known: frozenset[str]
 
 
 @frozen(eq=False)
@@ -106,6 +109,7 @@ class CompiledMapper:
     raw_data: bool
     root: Node
     events: tuple[CompiledEvent, ...]
+    bounds: Window = Window()
 
 
 @functools.lru_cache(maxsize=128)
@@ -233,7 +237,7 @@ def _enums(newest: EventClass, fields: tuple[Field, ...], given: set[str]) -> It
         if sibling in given:
             sibling = None
         rule = EnumRule(frozenset(int(k) for k in attribute.enum), captions)
-        yield EnumPlan(line.path, sibling, rule, _word(line.expression))
+        yield EnumPlan(line.path, sibling, rule, _word(line.expression), _known_words(line.expression))
 
 
 def _word(expression: e.Expr) -> e.Expr | None:
@@ -241,6 +245,11 @@ def _word(expression: e.Expr) -> e.Expr | None:
     if isinstance(expression, e.Lookup | e.LookupPrefix):
         return expression.key
     return next((word for child in expression.children() if (word := _word(child)) is not None), None)
+
+
+def _known_words(expression: e.Expr) -> frozenset[str]:
+    own = frozenset(expression.table) if isinstance(expression, e.Lookup) else frozenset[str]()
+    return own.union(*map(_known_words, expression.children()))
 
 
 def _twins(event_class: EventClass, fields: tuple[Field, ...]) -> Iterator[tuple[str, str]]:

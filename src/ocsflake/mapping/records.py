@@ -86,6 +86,8 @@ def members(data: bytes) -> Object | None:
 
 def repair_surrogates(record: bytes) -> bytes:
     """Return JSON with every lone surrogate escape replaced by U+FFFD: no text can hold half a character."""
+    if b"\\ud" not in record and b"\\uD" not in record:  # the search is fast, the substitution is not
+        return record
     return _SURROGATES.sub(lambda m: b"\\ufffd" if m.group(1) else m.group(0), record)
 
 

@@ -411,7 +411,7 @@ def _missing(event_class: EventClass, filled: Mapping[str, Any]) -> Iterator[str
         if choices and not any(_has(filled, path) for path in choices):
             yield _scalar(event_class, choices[0])
         for name in _required(holder.attributes):
-            if not _has(filled, f"{above}{name}"):
+            if not _has(filled, f"{above}{name}") and not _DERIVED.fullmatch(f"{above}{name}"):
                 yield _scalar(event_class, f"{above}{name}")
 
 

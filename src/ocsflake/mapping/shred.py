@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 from attrs import frozen
 from msgspec.structs import astuple
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     Inner = Callable[[Sequence[Any], str, Collector | None], dict[str, pa.Array]]
 
-__all__ = ["JsonRecords", "column_frame", "shred_values"]
+__all__ = ["JsonRecords", "column_frame", "is_empty", "shred_values"]
 
 _CHUNK_ROWS = 1000
 _CHUNK_BYTES = 4 << 20
@@ -70,7 +71,7 @@ class JsonRecords:
             JSON lines, arrays, concatenated documents, EventBridge, CloudWatch Logs and Pub/Sub envelopes and the
             answers of Log Analytics queries are always known.
         explode: A path that ends in ``[]``: every element of the list becomes a row of its own, beside the fields of
-            its record.
+            its record. A record whose list is empty is skipped.
         skip: What is no record of this log type: a name and a key that only such a document has.
         csv: Whether the records may also come as CSV with a header.
     """
@@ -168,25 +169,48 @@ def _explode(frame: Frame, steps: paths.Path, root: Node) -> Frame:
         columns = dict(frame.columns)
         tokens = columns.pop(path, None)
         values: list[Any] = [] if tokens is None else [b"" if t is None else t for t in tokens.to_pylist()]
-        left = Collector()
-        lists = _decode_all(values, _list_or_object, path, left)
+        left, no_lists = Collector(), Collector()
+        lists = _decode_all(values, _list_or_object, path, no_lists)
         owners = [number for number, found in enumerate(lists) for _ in found or ()]
         node = node.each[0]
         elements = [element for found in lists if found for element in found]
         inner = {path + paths.EACH: token_column(elements)} if node.whole else _below(elements, node, path + "[]", left)
         parents = pa.array(owners, pa.int32())
+        record_of = parents if frame.record_of is None else frame.record_of.take(parents)
+        parts = (frame.leftovers.repeated(parents), left.leftovers())
         frame = Frame(
             rows=len(owners),
             columns={name: column.take(parents) for name, column in columns.items()} | inner,
-            leftovers=Leftovers.joined([frame.leftovers.repeated(parents), left.leftovers()]),
+            leftovers=Leftovers.joined([*parts, _moved(no_lists.leftovers(), frame.record_of, record_of)]),
             records=frame.records,
-            record_of=parents if frame.record_of is None else frame.record_of.take(parents),
+            record_of=record_of,
             read=frame.read,
             origins=frame.origins,
             rejects=frame.rejects,
             skipped=frame.skipped,
         )
     return frame
+
+
+def _moved(left: Leftovers, before: pa.Array | None, after: pa.Array) -> Leftovers:
+    """Return leftovers of rows that are gone for the first row that their record has now; if none, it is a reject."""
+    records = left.rows if before is None else before.take(left.rows)
+    rows = pc.index_in(records, value_set=after)
+    kept = rows.is_valid()
+    return Leftovers(rows.filter(kept), left.keys.filter(kept), left.values.filter(kept))
+
+
+def is_empty(record: bytes, explode: str) -> bool:
+    """Return whether a record has the lists of a path that ends in ``[]``, and not one element at its end."""
+    found: list[Any] = [msgspec.json.decode(repair_surrogates(record))]
+    for step in paths.parse(explode):
+        if step != paths.EACH:
+            found = [value.get(step) if isinstance(value, dict) else None for value in found]
+        elif not all(isinstance(value, list) for value in found):
+            return False
+        else:
+            found = [element for value in found for element in value]
+    return not found
 
 
 def _chunks(records: Sequence[bytes]) -> Iterator[tuple[int, int]]:

@@ -68,6 +68,9 @@ class Report:
             counts[finding.attribute, finding.rule] += len(finding.rows)
         return dict(counts)
 
+    def __repr__(self) -> str:
+        return f"<Report: {self.rows:,} events, {self.invalid:,} invalid>"
+
     def __str__(self) -> str:
         more = len(self.findings) - _SHOWN
         lines = [f"{self.rows} events, {self.invalid} invalid"]

@@ -60,7 +60,7 @@ class FilesSource:
 
     log_type: str
     uri: str = field(converter=listing.local_path)
-    _name: str | None = None
+    _name: str | None = field(default=None, repr=False)
     header: str | None = None
 
     @property

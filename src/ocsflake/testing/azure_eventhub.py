@@ -1,6 +1,7 @@
-"""A stand-in for Azure Event Hubs, on a free loopback port: what a consumer needs of it, in AMQP 1.0 without TLS.
+"""A stand-in for Azure Event Hubs, on a free loopback port: what a consumer needs of it, in AMQP 1.0.
 
-The client is told that it is the emulator, and then connects so.
+Without TLS the client is told that it is the emulator, and then connects so. With TLS it connects as it does to the
+service, with a namespace and a credential, when it is told the address and whose certificates to trust.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from attrs import define, field, frozen
 from ocsflake.testing._amqp import Described, Number, Symbol, decoded, encoded, frame, read_exactly, read_frame
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable
 
 __all__ = ["EventHub"]
@@ -62,13 +64,19 @@ class EventHub:
 
     Args:
         partitions: How many partitions it has.
+        tls: What it speaks TLS with, if it does.
 
     Attributes:
+        address: ``sb://`` and the host and port of it.
+        connection_string: What connects to it without TLS.
         connections: How many were made so far.
+        tokens: The tokens that were put, each with its type: ``jwt`` for those of credentials.
     """
 
-    def __init__(self, partitions: int = 1) -> None:
+    def __init__(self, partitions: int = 1, *, tls: ssl.SSLContext | None = None) -> None:
         self.connections = 0
+        self.tokens: list[tuple[str, str]] = []
+        self._tls = tls
         self._partitions: list[list[_Event]] = [[] for _ in range(partitions)]
         self._next = [0] * partitions
         self._troubles: deque[Trouble] = deque()
@@ -76,8 +84,9 @@ class EventHub:
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         host, port = self._listener.getsockname()
+        self.address = f"sb://{host}:{port}"
         self.connection_string = (
-            f"Endpoint=sb://{host}:{port};SharedAccessKeyName=reader;SharedAccessKey=not-a-secret;EntityPath=logs;"
+            f"Endpoint={self.address};SharedAccessKeyName=reader;SharedAccessKey=not-a-secret;EntityPath=logs;"
             "UseDevelopmentEmulator=true"
         )
 
@@ -125,9 +134,17 @@ class EventHub:
     def _connected(self, stream: socket.socket, trouble: Trouble) -> None:
         with suppress(EOFError, OSError):
             if trouble != "refused":
-                _Connection(self, stream, trouble).run()
+                _Connection(self, self._secured(stream), trouble).run()
         _close(stream)
         self._open.discard(stream)
+
+    def _secured(self, stream: socket.socket) -> socket.socket:
+        if self._tls is None:
+            return stream
+        self._open.discard(stream)
+        secured = self._tls.wrap_socket(stream, server_side=True)
+        self._open.add(secured)
+        return secured
 
     def events(self, partition: int, selector: str) -> list[_Event]:
         """Return the events of a partition that a selector picks."""
@@ -136,7 +153,8 @@ class EventHub:
             there = list(self._partitions[partition])
         if match is None:
             return there
-        at, least = {"sequence-number": lambda e: e.number, "enqueued-time": _milliseconds}[match[1]], int(match[3])
+        at = {"sequence-number": _number, "offset": _number, "enqueued-time": _milliseconds}[match[1]]
+        least = int(match[3])
         return [event for event in there if at(event) > least or (match[2] and at(event) == least)]
 
     def about(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -259,17 +277,19 @@ class _Connection:
         body: Any = ""
         status, text = 202, "Accepted"
         if node == "$management":
-            asked = {str(key): value for key, value in sections[0x74].items()}
-            asked = {key: value.decode() if isinstance(value, bytes) else value for key, value in asked.items()}
+            asked = {_text(key): _text(value) for key, value in sections[0x74].items()}
             status, text, body = 200, "OK", self._hub.about(asked)
             if self._trouble == "missing":
                 status, text, body = 404, "The messaging entity could not be found.", ""
-        elif self._trouble == "denied":
-            status, text = 401, "Unauthorized access. 'Listen' claim(s) are required to perform this operation."
+        else:
+            about = {_text(key): _text(value) for key, value in sections[0x74].items()}
+            self._hub.tokens.append((about["type"], _text(sections[0x77])))
+            if self._trouble == "denied":
+                status, text = 401, "Unauthorized access. 'Listen' claim(s) are required to perform this operation."
         number = sections[0x73][0]
         properties = [None, None, None, None, None, number]
-        about = {"status-code": status, "status-description": text}
-        message = [Described(0x73, properties), Described(0x74, about), Described(0x77, body)]
+        outcome = {"status-code": status, "status-description": text}
+        message = [Described(0x73, properties), Described(0x74, outcome), Described(0x77, body)]
         links = [link for link in self._links.values() if link.source == node and link.handle != fields[0]]
         self._deliver(links[-1], b"".join(map(encoded, message)), channel)
 
@@ -277,9 +297,17 @@ class _Connection:
         self._stream.sendall(frame(code, fields, **options))
 
 
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
 def _plain(terminus: Described | None) -> Any:
     """Return a source or target with its address alone."""
     return None if terminus is None else Described(terminus.by, [terminus.value[0], *[None] * 10])
+
+
+def _number(event: _Event) -> int:
+    return event.number
 
 
 def _milliseconds(event: _Event) -> int:

@@ -227,6 +227,34 @@ API: Fields = {
     "resources[].owner.account.uid": at("resources[].accountId"),
 }
 
+# What gives access, by the names that services use; most of them leave it out of CloudTrail or mask it, not all of them
+# always. STS, for one, logs the session tokens that it gives out.
+SECRET = (
+    "sessionToken",  # first, since it is the most frequent
+    "accessToken",
+    "adminPassword",
+    "authorizationToken",
+    "authToken",
+    "clientSecret",
+    "idToken",
+    "keyMaterial",
+    "masterPassword",
+    "masterUserPassword",
+    "newPassword",
+    "oldPassword",
+    "password",
+    "preSharedKey",
+    "privateKey",
+    "proposedPassword",
+    "refreshToken",
+    "secretAccessKey",
+    "secretBinary",
+    "secretString",
+    "servicePassword",
+    "temporaryPassword",
+    "userPassword",
+)
+
 MAPPER = Mapper(
     "aws.cloudtrail",
     title="AWS CloudTrail",
@@ -269,4 +297,5 @@ MAPPER = Mapper(
         "userIdentity.sessionContext.sessionIssuer.userName",
         "vpcEndpointAccountId",
     ),
+    secrets=tuple(f"{where}.**.{name}" for where in ("requestParameters", "responseElements") for name in SECRET),
 )

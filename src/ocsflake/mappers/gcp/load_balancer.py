@@ -71,8 +71,9 @@ FIELDS: Fields = ENTRY | {
     "http_response.code": code,
     "http_response.length": at("httpRequest.responseSize"),
     "http_status": code,
-    "traffic.bytes_in": at("httpRequest.requestSize"),
-    "traffic.bytes_out": at("httpRequest.responseSize"),
+    # OCSF counts from the client: out is what it sent.
+    "traffic.bytes_out": at("httpRequest.requestSize"),
+    "traffic.bytes_in": at("httpRequest.responseSize"),
     "firewall_rule.name": policy,
     "firewall_rule.uid": whole(at(*[f"{policy}.priority" for policy in POLICIES])),
     "firewall_rule.type": at(*[f"{policy}.configuredAction" for policy in POLICIES]),

@@ -141,7 +141,7 @@ class ApiSource:
     access: Access = field(factory=Access)
     since: str | datetime | None = None
     until: str | datetime | None = None
-    _name: str | None = None
+    _name: str | None = field(default=None, repr=False)
     _bounds: tuple[datetime | None, datetime | None] = (None, None)
 
     def __attrs_post_init__(self) -> None:
@@ -199,13 +199,14 @@ class ApiSource:
         account, _, rest = split.detail["scope"].partition("/")
         if not account:
             self.access.scopes(self.name, split.id)
-            return
+            raise SourceError(f"{self.name}: it can be read now: run again", source=self.name, split=split.id)
         region, _, part = rest.partition("/")
         call = self._caller(Scope(account, region), split.id)
         if "start" not in split.detail:
             for each in [part] if part else self.api.parts(call):
                 self.api.check(call, each)
-            return
+            where = split.detail["scope"]
+            raise SourceError(f"{where} can be read now: run again", source=self.name, split=split.id)
         span = Span(_datetime(split.detail["read_from"]), _datetime(split.detail["end"]))
         uri = f"{self.api.service}://{split.detail['scope']}"
         origin = {"uri": uri, "account": account, "region": region}

@@ -192,6 +192,7 @@ class Access:
             create = self._clients.roles[account].create_client
         config = Config(retries={"total_max_attempts": 1}, max_pool_connections=_CONNECTIONS)
         client = create(service, region_name=scope.region, config=config)
+        client.meta.events.register("after-call", aws.check_whole)
         client.meta.events.register("after-call", _keep_body)
         return client
 

@@ -66,7 +66,7 @@ class S3Source:
 
     log_type: str
     uri: str
-    _name: str | None = None
+    _name: str | None = field(default=None, repr=False)
     layout: str = ""
     accounts: tuple[str, ...] = field(default=(), converter=words)
     role_arn: str = ""

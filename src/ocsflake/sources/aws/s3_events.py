@@ -67,7 +67,7 @@ class S3EventsSource:
 
     log_type: str
     queue_url: str
-    _name: str | None = None
+    _name: str | None = field(default=None, repr=False)
     layout: str = ""
     role_arn: str = ""
     external_id: str = field(default="", repr=False)

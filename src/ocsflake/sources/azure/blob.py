@@ -91,7 +91,7 @@ class AzureBlobSource:
     until: str | datetime | None = None
     credential: Any = field(default=None, repr=False, eq=False)
     client: Any = field(default=None, repr=False, eq=False)
-    _name: str | None = None
+    _name: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Check the addresses."""

@@ -2,7 +2,8 @@
 
 An event hub keeps the events of each partition in the order of their sequence numbers for some days, and gives them as
 often as they are asked for. So a split is a range of sequence numbers of a partition, and what was read is kept in the
-state of the source, not in the hub: consumers of the same group are not disturbed.
+state of the source, not in the hub: consumers of the same group are not disturbed. A checkpoint store, if there is one,
+is what consumers of the SDK share: it says where to begin while the source has no state, and is told how far it is.
 
 An event is an envelope ``{"records": []}`` of some records, as a rule.
 
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import evolve, field, frozen
 
-from ocsflake.azure import default_credential, failure, missing_extra
+from ocsflake.azure import default_credential, failure, missing_extra, seconds_to_wait, source_error
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError, UnavailableError
 from ocsflake.model import RawBatch, Split
 from ocsflake.retry import retry
@@ -26,7 +27,7 @@ from ocsflake.sources.options import bounds
 from ocsflake.times import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from ocsflake.model import State
@@ -43,6 +44,7 @@ _PREFETCH = 30  # events, of which each has a megabyte at most
 _AT_ONCE = 10  # events that the client hands over
 _PATIENCE = 30.0  # seconds that an event which is there may take to come
 _WAIT = 0.5  # seconds after which events are handed over, however few they are
+_ALLOW_STORE = "to read and write blobs there (the role Storage Blob Data Contributor)"
 _ALLOW = "to listen (the role Azure Event Hubs Data Receiver, or a key with the claim Listen)"
 _ENDPOINT = re.compile(r"(?:^|;)\s*Endpoint\s*=\s*sb://([^;/]+)", re.IGNORECASE)
 _ENTITY = re.compile(r"(?:^|;)\s*EntityPath\s*=\s*([^;]+)", re.IGNORECASE)
@@ -62,6 +64,10 @@ class AzureEventHubSource:
         since: Where a partition that was not read before begins: with the first event that came in from then on.
         credential: A credential of azure-identity, if not `DefaultAzureCredential`.
         connection_string: A connection string with the right to listen, in place of namespace and credential.
+        checkpoint_store: A `BlobCheckpointStore` of azure-eventhub-checkpointstoreblob, or another store of the SDK's.
+            A partition that was not read before begins behind its checkpoint there, if it has one. What earlier runs
+            made durable is written there, and never takes a checkpoint back.
+        client_options: What `EventHubConsumerClient` is given besides, such as ``transport_type`` or ``http_proxy``.
     """
 
     log_type: str
@@ -71,7 +77,9 @@ class AzureEventHubSource:
     since: str | datetime | None = None
     credential: Any = field(default=None, repr=False, eq=False)
     connection_string: str = field(default="", repr=False)
-    _name: str | None = None
+    checkpoint_store: Any = field(default=None, repr=False, eq=False)
+    client_options: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
+    _name: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Check the address."""
@@ -94,18 +102,25 @@ class AzureEventHubSource:
         """Yield the events that are there and were not read yet, in ranges, one partition after the other.
 
         Events that the hub dropped before they were read have a split, once, and the reading of that split fails.
+        The checkpoint store is told of what `state` says was read.
         """
         since = moment(self.since, now)
         try:
-            found = self._partitions()
+            found, read, stored = self._partitions(), (state or {}).get("read", {}), self._stored()
             for partition, (begin, end, last) in found.items():
-                spans, before = (state or {}).get("read", {}).get(partition), begin
+                spans, before = read.get(partition), begin
+                if spans is None and partition in stored:
+                    spans, before = [[0, stored[partition]]], max(begin, stored[partition])
                 if spans is None:
                     if since and end > begin:
                         before = end if last < since else self._first(partition, since)
                     spans = [[0, before]]
                 for first, stop in _gaps(spans, end):
                     yield from self._ranges(partition, first, stop, before, begin)
+            for partition, (begin, end, _) in found.items():
+                done = read[partition][0][1] if partition in read else 0
+                if begin < done <= end and done > stored.get(partition, 0):
+                    self._store(partition, done - 1)
         except SourceError as error:
             detail = {"error": str(error), "denied": isinstance(error, AccessDeniedError)}
             yield Split(f"{self._place}#unread", detail, 0)
@@ -160,6 +175,15 @@ class AzureEventHubSource:
         return found[1].strip() if found else self.eventhub
 
     @property
+    def _address(self) -> dict[str, str]:
+        """What the SDK calls the parts of the address."""
+        return {
+            "fully_qualified_namespace": self._host,
+            "eventhub_name": self._hub,
+            "consumer_group": self.consumer_group,
+        }
+
+    @property
     def _place(self) -> str:
         return f"sb://{self._host}/{self._hub}"
 
@@ -187,17 +211,52 @@ class AzureEventHubSource:
                 found[partition] = begin, end, about["last_enqueued_time_utc"]
         return found
 
+    def _stored(self) -> dict[str, int]:
+        """Return the sequence number that follows each checkpoint of the checkpoint store."""
+        if self.checkpoint_store is None:
+            return {}
+        found = self._in_store(lambda: self.checkpoint_store.list_checkpoints(**self._address))
+        return {each["partition_id"]: each["sequence_number"] + 1 for each in found}
+
+    def _store(self, partition: str, number: int) -> None:
+        """Put a checkpoint into the checkpoint store: with the offset, which consumers of the SDK begin at."""
+        if self.checkpoint_store is None:
+            return
+        first, offset, _ = self._tried(lambda: self._taken(partition, number, 1, number + 1))
+        if first == number:
+            checkpoint = {**self._address, "partition_id": partition, "sequence_number": number, "offset": offset}
+            self._in_store(lambda: self.checkpoint_store.update_checkpoint(checkpoint))
+
+    def _in_store(self, call: Callable[[], T]) -> T:
+        """Return what a call of the checkpoint store returns, tried again while that helps."""
+        try:
+            return retry(call, retryable=seconds_to_wait)
+        except Exception as error:
+            where = f"the checkpoint store of {self._place}"
+            found = source_error(error, where, allow=_ALLOW_STORE, source=self.name)
+            if found is None:
+                raise
+            raise found from error
+
     def _first(self, partition: str, since: datetime) -> int:
         """Return the sequence number of the first event that came in from a moment on."""
-        return self._tried(lambda: self._taken(partition, since, 1, None))[0]
+        first, _, _ = self._tried(lambda: self._taken(partition, since, 1, None))
+        return first
 
     def _received(self, partition: str, start: int, end: int) -> tuple[int, list[bytes]]:
         """Return some events from a sequence number on, and the number of the first of them."""
-        return self._tried(lambda: self._taken(partition, start, min(_AT_ONCE, end - start), end))
+        first, _, bodies = self._tried(lambda: self._taken(partition, start, min(_AT_ONCE, end - start), end))
+        return first, bodies
 
-    def _taken(self, partition: str, start: int | datetime, at_once: int, end: int | None) -> tuple[int, list[bytes]]:
-        """Receive events until there are enough of them, and close the client, which is the way to end that."""
-        numbers: list[int] = []
+    def _taken(
+        self, partition: str, start: int | datetime, at_once: int, end: int | None
+    ) -> tuple[int, str, list[bytes]]:
+        """Receive events until there are enough of them, and close the client, which is the way to end that.
+
+        Returns:
+            The sequence number and the offset of the first one, and the bodies of those before `end`.
+        """
+        places: list[tuple[int, str]] = []
         bodies: list[bytes] = []
         errors: list[Exception] = []
         waits = int(_PATIENCE / _WAIT)
@@ -206,7 +265,7 @@ class AzureEventHubSource:
         def take(_context: Any, events: Sequence[Any]) -> None:
             nonlocal waits
             for event in events:
-                numbers.append(event.sequence_number)
+                places.append((event.sequence_number, event.offset))
                 if end is None or event.sequence_number < end:
                     bodies.append(b"".join(event.body))
             waits -= not events
@@ -229,18 +288,18 @@ class AzureEventHubSource:
                 prefetch=_PREFETCH,
                 on_error=fail,
             )
-        if errors and not numbers:
+        if errors and not places:
             raise errors[0]
-        if not numbers:
+        if not places:
             raise UnavailableError(f"no event came in {_PATIENCE:g} s")
-        return numbers[0], bodies
+        return *places[0], bodies
 
     def _client(self) -> Any:
         try:
             from azure.eventhub import EventHubConsumerClient
         except ImportError as error:
             raise missing_extra("azure-eventhub") from error
-        options: Any = {"retry_total": 0}
+        options: Any = {**self.client_options, "retry_total": 0}
         if self.connection_string:
             if not _ENTITY.search(self.connection_string):
                 options["eventhub_name"] = self.eventhub

@@ -49,6 +49,7 @@ _ALLOW = (
     "Microsoft.OperationalInsights/workspaces/query/*/read on the workspace (the role Log Analytics Reader), or "
     "Microsoft.Insights/logs/*/read on the resource (the role Monitoring Reader)"
 )
+_IN_STORAGE = ("azure.nsg_flow", "azure.vnet_flow")
 _TABLE = re.compile(r"[A-Za-z_]\w*")
 _TARGET = re.compile(r"[\w.-]+|(?:/[\w.()-]+)+")
 
@@ -139,7 +140,7 @@ class AzureMonitorSource:
     audience: str | None = None
     credential: Any = field(default=None, repr=False, eq=False)
     client: Any = field(default=None, repr=False, eq=False)
-    _name: str | None = None
+    _name: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Check what is asked for."""
@@ -151,6 +152,11 @@ class AzureMonitorSource:
         for table in self.tables:
             if not _TABLE.fullmatch(table):
                 raise ConfigError(f"{table!r} is no name of a table")
+        if self.log_type in _IN_STORAGE:
+            raise ConfigError(
+                f"{self.log_type}: Log Analytics has the sums that Traffic Analytics makes of flows (NTANetAnalytics,"
+                " AzureNetworkAnalytics_CL), and not the flow logs: read those where they are stored, with azure.blob"
+            )
         if not self.tables and self.log_type not in TABLES:
             near = did_you_mean(self.log_type, TABLES)
             raise ConfigError(f"Log Analytics has no table of its own for {self.log_type!r}{near}: give tables=")

@@ -70,7 +70,7 @@ class GcsSource:
     since: str | datetime | None = None
     until: str | datetime | None = None
     client: Any = field(default=None, eq=False, repr=False)
-    _name: str | None = None
+    _name: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Check what can be checked without a call."""

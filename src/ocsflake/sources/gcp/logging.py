@@ -88,7 +88,7 @@ class LoggingSource:
     transport: str = "json"
     requests_per_minute: float = field(default=60.0, converter=float)
     client: Any = field(default=None, eq=False, repr=False)
-    _name: str | None = None
+    _name: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Check what can be checked without a call."""

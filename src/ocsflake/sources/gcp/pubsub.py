@@ -150,7 +150,7 @@ class PubSubSource:
     log_type: str
     subscription: str
     client: Any = field(default=None, eq=False, repr=False)
-    _name: str | None = None
+    _name: str | None = field(default=None, repr=False)
     _leases: Leases = field(init=False, eq=False, repr=False, factory=Leases)
 
     def __attrs_post_init__(self) -> None:

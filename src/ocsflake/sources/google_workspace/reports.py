@@ -103,7 +103,7 @@ class ReportsSource:
     until: str | datetime | None = None
     endpoint: str = "https://admin.googleapis.com"
     session: Any = field(default=None, eq=False, repr=False)
-    _name: str | None = None
+    _name: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Check what can be checked without a call."""
