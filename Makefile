@@ -1,4 +1,4 @@
-.PHONY: help check test docs pages speed bench demo
+.PHONY: help check test fuzz lock audit docs pages speed bench demo
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -20,6 +20,18 @@ check: $(BIN)/pytest  ## Lint, format and types
 
 test: $(BIN)/pytest  ## Run the tests
 	$(BIN)/pytest -q -n auto
+
+fuzz: $(BIN)/pytest  ## Fuzz all parsers, five minutes each
+	$(BIN)/pip install -q atheris
+	$(BIN)/python fuzz/harness.py 300
+
+lock: $(BIN)/pytest  ## Pin what CI installs, with hashes
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade -q -o requirements-ci.txt
+
+audit: $(BIN)/pytest  ## Ask for known weaknesses of what is pinned (needs the network)
+	$(BIN)/pip install -q pip-audit
+	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements-ci.txt
 
 docs: $(BIN)/pytest  ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict

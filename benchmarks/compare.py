@@ -52,11 +52,11 @@ class Case:
 
 CASES = (
     Case(
-        "CloudTrail, 20,000 events a file", "aws.cloudtrail", 3.5, 2.7, lambda f, n: generate.cloudtrail(f, n, 20_000)
+        "CloudTrail, 20,000 events a file", "aws.cloudtrail", 3.5, 2.2, lambda f, n: generate.cloudtrail(f, n, 20_000)
     ),
-    Case("CloudTrail, 1,000 events a file", "aws.cloudtrail", 3.5, 1.7, lambda f, n: generate.cloudtrail(f, n, 1_000)),
-    Case("VPC flow logs v2", "aws.vpc_flow", 10, 6.5, lambda f, n: generate.vpc_flow(f, 4 * n, 20_000, version=2)),
-    Case("VPC flow logs v5", "aws.vpc_flow", 10, 6.5, lambda f, n: generate.vpc_flow(f, 4 * n, 20_000, version=5)),
+    Case("CloudTrail, 1,000 events a file", "aws.cloudtrail", 3.5, 1.5, lambda f, n: generate.cloudtrail(f, n, 1_000)),
+    Case("VPC flow logs v2", "aws.vpc_flow", 10, 6, lambda f, n: generate.vpc_flow(f, 4 * n, 20_000, version=2)),
+    Case("VPC flow logs v5", "aws.vpc_flow", 10, 6, lambda f, n: generate.vpc_flow(f, 4 * n, 20_000, version=5)),
 )
 
 

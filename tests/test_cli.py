@@ -64,7 +64,10 @@ class TestCall:
         [
             (["mpa"], "ocsflake: there is no verb 'mpa'; did you mean 'map' or 'compact'?\n"),
             (["xyzzy"], "ocsflake: there is no verb 'xyzzy'; see ocsflake --help\n"),
-            (["map", "--reject", "x"], "ocsflake: map has no option '--reject'; did you mean '--rejects'?\n"),
+            (
+                ["map", "--reject", "x"],
+                "ocsflake: map has no option '--reject'; did you mean '--rejects' or '--redact'?\n",
+            ),
             (["map", "--lake=x"], "ocsflake: map has no option '--lake'; see ocsflake map --help\n"),
         ],
     )

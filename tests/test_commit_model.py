@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ocsflake.model import State
+    from ocsflake.times import Window
 
 HISTORIES, BLOCKS = 10_000, 20
 LOG_TYPE = "model.log"
@@ -124,8 +125,13 @@ class Mapper:
         events = pa.RecordBatch.from_pydict({"time": pa.array(rows, pa.int64())})
         return Mapped([EventBatch(LOG_TYPE, "model", "base_event", events)], NO_REJECTS, len(rows), len(rows))
 
-    def map_batches(self, raws: Iterable[RawBatch], ocsf_version: str, *, rows: int) -> Iterator[Mapped]:
+    def map_batches(
+        self, raws: Iterable[RawBatch], ocsf_version: str, *, rows: int, bounds: Window
+    ) -> Iterator[Mapped]:
         yield from map(self.map, raws)
+
+    def redacting(self, raw_paths: Sequence[str], *, keep_secrets: bool) -> Mapper:
+        return self
 
 
 def batch(rows: Iterable[int], *, ids: bool = False) -> RawBatch:

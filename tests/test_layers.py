@@ -18,6 +18,7 @@ LAYERS = [
     {"cli", "spark", "testing"},
     {""},  # the package itself, which names the public API
     {"pipeline"},
+    {"jobs"},
     {"commits"},
     {"ahead", "alerts", "consumers", "events", "pace", "queries", "replaying", "seen"},
     {"registry"},

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ocsflake.model import EventBatch, ObjectWritten, State
 
-START = datetime(2026, 3, 1, tzinfo=UTC)
+START = datetime(2027, 3, 1, tzinfo=UTC)
 
 
 class Clock(threading.Event):

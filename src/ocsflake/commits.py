@@ -80,11 +80,6 @@ class Outcome:
 def new_commits(job: Job) -> Iterator[Outcome]:
     """Commit what is new in one source, an interrupted commit first."""
     doc, revision = checkpoint(job)
-    if doc.get("job"):
-        raise ConfigError(
-            f"{job.source.name}: a job on Spark was interrupted while it published: write once more with "
-            "ocsflake.spark.write to finish it"
-        )
     job.pace.resume(doc.get("published"))
     try:
         if doc.get("intent"):

@@ -7,7 +7,9 @@ import os
 import threading
 import time
 from collections import Counter, deque
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,9 +18,10 @@ from attrs import asdict, evolve, frozen
 from ocsflake import registry, telemetry
 from ocsflake.ahead import read_ahead
 from ocsflake.checkpoints import FileCheckpoints, MemoryCheckpoints, S3Checkpoints
-from ocsflake.commits import ROWS, Job, Outcome, new_commits
+from ocsflake.commits import ROWS, Job, Outcome
 from ocsflake.errors import ConfigError
 from ocsflake.events import Events, Gathered
+from ocsflake.jobs import new_commits, processes
 from ocsflake.ocsf import DEFAULT_VERSION
 from ocsflake.pace import Pace, Published, now_in_utc
 from ocsflake.report import KEPT, Counts, RunReport, SourceReport, Written, add_written
@@ -81,8 +84,9 @@ def run(
     progress: Callable[[Progress], None] | None = None,
     commit_bytes: int | None = None,
     commit_seconds: float = 0.0,
+    workers: int = 1,
     now: Callable[[], datetime] = now_in_utc,
-    commits: Callable[[Job], Iterator[Outcome]] = new_commits,
+    commits: Callable[[Job], Iterator[Outcome]] | None = None,
 ) -> RunReport:
     """Bring what is new in the sources into the lake.
 
@@ -113,6 +117,9 @@ def run(
         commit_bytes: How many bytes of splits, as stored, one commit gathers: 64 MiB, or 1 GiB where commits must be
             minutes apart, as they must on Security Lake.
         commit_seconds: With `follow`, how long a source may gather less than that, counted from its commit before.
+        workers: How many processes read, map and write, each one commit at a time, where a source's splits stand alone:
+            files and archives. Queues, and sources with a session of their own, are read by this process. A script
+            that asks for more than one needs the usual ``if __name__ == "__main__":``.
         now: Tells what time it is.
         commits: Commits what is new in one source; `ocsflake.spark.write` has it done by other machines.
 
@@ -126,6 +133,8 @@ def run(
     """
     if max_drift is not None and not 0 <= max_drift <= 1:
         raise ConfigError(f"max_drift {max_drift!r}: give a share of the records, from 0 to 1")
+    if workers < 1:
+        raise ConfigError(f"workers {workers!r}: give 1 or more")
     stop = stop or threading.Event()
     bounds = reach(max_age, max_ahead)
     between = window(since, until, now())
@@ -152,7 +161,9 @@ def run(
     started = time.monotonic()
     total = _Total(jobs, progress)
     turns = list(range(len(jobs)))
-    with telemetry.span("run", {"sources": [source.name for source in sources]}):
+    with telemetry.span("run", {"sources": [source.name for source in sources]}), ExitStack() as stack:
+        if commits is None:
+            commits = partial(new_commits, workers=stack.enter_context(processes(workers)) if workers > 1 else None)
         while True:
             done = 0
             for place in list(turns):

@@ -33,9 +33,13 @@ def _faults(most: int) -> Iterator[str]:
     from subjects import SUBJECTS
     from trials import Tally, faults
 
+    total = Tally()
     for name, subject in SUBJECTS.items():
         with tempfile.TemporaryDirectory() as root:
-            yield _row(f"`{name}`", sum((found for _, found in faults(subject, Path(root), most)), Tally()))
+            found = sum((each for _, each in faults(subject, Path(root), most)), Tally())
+        total += found
+        yield _row(f"`{name}`", found)
+    yield _row("all", total)
 
 
 def _deliveries(most: int) -> Iterator[str]:

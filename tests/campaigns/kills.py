@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from subjects import RECORDS
 from trials import Tally, finish, tally
@@ -42,7 +42,7 @@ class _Runs:
         self._child.communicate()
         self._log.close()
 
-    def killed(self, asked: dict[str, object], how: signal.Signals, seconds: float) -> tuple[int, float]:
+    def killed(self, asked: dict[str, Any], how: int, seconds: float) -> tuple[int, float]:
         """Start a run, send a signal after some seconds; return the exit code, and how long the end took."""
         assert self._child.stdin is not None
         assert self._child.stdout is not None
@@ -76,17 +76,17 @@ def kills(
     follow = how == signal.SIGTERM
     with subject.serve() as service, _Runs(root / "stderr") as runs:
         service.add(range(RECORDS))
-        began = time.monotonic()
-        expected, _ = finish(subject, service, service.fresh(), root / "undisturbed")
+        whole = {"name": subject.name, "address": dict(service.fresh()), "root": str(root / "whole"), "follow": False}
+        _, seconds = runs.killed(whole, 0, 0)  # the signal that does nothing
+        expected, _ = finish(subject, service, whole["address"], root / "whole")
         assert expected.total() == RECORDS
-        seconds = time.monotonic() - began
         for trial in range(trials):
             address: Address = service.fresh()
             where = root / f"{how.name}-{trial}"
             ended, longest = 0, 0.0
             for _ in range(_AT_A_TIME):
                 asked = {"name": subject.name, "address": dict(address), "root": str(where), "follow": follow}
-                code, took = runs.killed(asked, how, rng.uniform(0, seconds))
+                code, took = runs.killed(asked, how, rng.uniform(0, 0.7 * seconds))
                 assert code in {0, -how}, f"a run failed: see {root / 'stderr'}"
                 ended += follow or code != 0
                 longest = max(longest, took)

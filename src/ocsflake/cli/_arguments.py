@@ -107,6 +107,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", metavar="WHEN", help="only events before then")
     parser.add_argument("--follow", action="store_true", help="go on waiting for what comes, until SIGINT or SIGTERM")
     parser.add_argument(
+        "--workers", metavar="N", type=int, default=1, help="processes that read, map and write (default: 1)"
+    )
+    parser.add_argument(
         "--commit-seconds",
         metavar="S",
         type=float,

@@ -52,6 +52,7 @@ def main(arguments: argparse.Namespace) -> int:
             until=arguments.until,
             follow=arguments.follow,
             commit_seconds=arguments.commit_seconds,
+            workers=arguments.workers,
             stop=stop,
             progress=progress,
         )

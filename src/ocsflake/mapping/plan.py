@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from attrs import frozen
+from attrs import field, frozen
 
 from ocsflake.errors import SchemaError
 from ocsflake.mapping import expr as e
@@ -109,7 +109,7 @@ class CompiledMapper:
     raw_data: bool
     root: Node
     events: tuple[CompiledEvent, ...]
-    bounds: Window = Window()
+    bounds: Window = field(factory=Window)
 
 
 @functools.lru_cache(maxsize=128)

@@ -43,7 +43,7 @@ _ANY = msgspec.json.Decoder(msgspec.Raw)
 _TEXT = msgspec.json.Decoder(str)
 _JSON_ERRORS = (msgspec.DecodeError, RecursionError)
 
-_BRACKETS = re.compile(r'[{}\[\]]|"(?:[^"\\]|\\.)*"')
+_BRACKETS = re.compile(r'[{}\[\]]|"(?:[^"\\]|\\.)*"?')  # text without an end is looked through once
 _SURROGATES = re.compile(
     rb"\\\\|\\u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
@@ -312,17 +312,21 @@ def _documents(text: str) -> Iterator[tuple[int, int]]:
     """Yield where the documents of a text begin and end, up to one without an end; not all of them need parse."""
     scan: Callable[[str, int], tuple[object, int]] = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
     position = 0
+    parses = True
     while True:
         while position < len(text) and text[position] in _BETWEEN:
             position += 1
         if position >= len(text) or text[position] not in "{[":
             return
-        try:
-            _, end = scan(text, position)
-        except (ValueError, RecursionError):
-            end = _end_by_brackets(text, position)
-            if not end:
-                return
+        end = 0
+        if parses:
+            try:
+                _, end = scan(text, position)
+            except (ValueError, RecursionError):
+                parses = False  # each error counts the lines before it: a text of errors would take forever
+        end = end or _end_by_brackets(text, position)
+        if not end:
+            return
         yield position, end
         position = end
 

@@ -1,0 +1,152 @@
+"""Runs with several processes: the very objects of one, whatever ends them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import ocsflake
+from ocsflake.checkpoints import MemoryCheckpoints
+from ocsflake.errors import ConfigError, LakeError, RejectedRecordsError
+from pipeline_logs import Overlapping, bad, events, objects, record, rows, save
+from slow_source import Slow
+
+if TYPE_CHECKING:
+    from ocsflake.model import Source
+
+
+def trail(folder: Path) -> Source:
+    return ocsflake.source("files", log_type="aws.cloudtrail", uri=str(folder))
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """Three files of CloudTrail, of ten records each."""
+    for number in range(3):
+        save(tmp_path / "logs" / f"{number}.json.gz", map(record, range(number * 10, number * 10 + 10)))
+    return tmp_path / "logs"
+
+
+def test_as_one_process(logs: Path, tmp_path: Path) -> None:
+    """The objects are the same, byte for byte; either goes on where the other ended."""
+    lake = ocsflake.Lake(tmp_path / "many")
+    wanted = ocsflake.run(trail(logs), ocsflake.Lake(tmp_path / "one"), commit_bytes=1)
+
+    report = ocsflake.run(trail(logs), lake, commit_bytes=1, workers=2)
+
+    assert report.counts == wanted.counts
+    assert objects(lake.root) == objects(tmp_path / "one")
+    assert ocsflake.run(trail(logs), lake).counts.records == 0
+    save(logs / "3.json.gz", map(record, range(30, 35)))
+    assert ocsflake.run(trail(logs), lake, workers=2).counts.written == 5
+    assert events(range(35)) == rows(lake.root)
+
+
+def test_what_is_rejected_or_broken(logs: Path, tmp_path: Path) -> None:
+    """Rejects are where one process puts them, and without a place for them nothing of their commit counts."""
+    save(logs / "1.json.gz", [record(10), bad(11)])
+    (logs / "2.json.gz").write_bytes((logs / "2.json.gz").read_bytes()[:-10])
+    lakes = [ocsflake.Lake(tmp_path / name) for name in ("one", "many")]
+    places = [tmp_path / f"rejects-{lake.root.name}" for lake in lakes if isinstance(lake.root, Path)]
+    wanted = ocsflake.run(trail(logs), lakes[0], rejects=places[0], commit_bytes=1)
+
+    with pytest.raises(RejectedRecordsError):
+        ocsflake.run(trail(logs), lakes[1], commit_bytes=1, workers=2)
+    report = ocsflake.run(trail(logs), lakes[1], rejects=places[1], commit_bytes=1, workers=2)
+
+    assert (report.counts.rejects, len(report.failures)) == (1, 1)
+    assert report.failures == wanted.failures
+    assert objects(lakes[0].root) == objects(lakes[1].root)
+    kept = [{path.relative_to(place): path.read_bytes() for path in place.rglob("*.jsonl")} for place in places]
+    assert kept[0] == kept[1] != {}
+
+
+def test_a_worker_that_is_killed(logs: Path, tmp_path: Path) -> None:
+    """The run says so, and the next one does the same commits again, with workers or without."""
+    lake, store = ocsflake.Lake(tmp_path / "lake"), MemoryCheckpoints()
+    ended = threading.Event()
+
+    def kill() -> None:
+        while not ended.is_set():
+            for child in multiprocessing.active_children():
+                if child.pid is not None and store.load(trail(logs).name)[0] is not None:
+                    os.kill(child.pid, signal.SIGKILL)
+                    return
+            time.sleep(0.01)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        with pytest.raises(LakeError, match="a worker process ended before its commit was done"):
+            ocsflake.run(Slow(trail(logs)), lake, checkpoints=store, commit_bytes=1, workers=2)
+    finally:
+        ended.set()
+        killer.join()
+
+    save(logs / "3.json.gz", map(record, range(30, 35)))
+    report = ocsflake.run(trail(logs), lake, checkpoints=store)
+
+    assert report.counts.written == 35
+    assert events(range(35)) == rows(lake.root)
+
+
+def test_workers_end_with_the_run(logs: Path, tmp_path: Path) -> None:
+    """No process stays behind when the one that started them is killed."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import multiprocessing, os, signal, threading, time\n"
+        "import ocsflake\n"
+        "from slow_source import Slow\n"
+        "def end():\n"
+        "    while len(multiprocessing.active_children()) < 2: time.sleep(0.01)\n"
+        "    print(*[child.pid for child in multiprocessing.active_children()], flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "if __name__ == '__main__':\n"
+        "    threading.Thread(target=end).start()\n"
+        f"    source = ocsflake.source('files', log_type='aws.cloudtrail', uri={str(logs)!r})\n"
+        f"    ocsflake.run(Slow(source), ocsflake.Lake({str(tmp_path / 'lake')!r}), commit_bytes=1, workers=2)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    pids = done.stdout.split()
+    assert len(pids) == 2
+    for _ in range(1000):
+        if not any(_lives(pid) for pid in pids):
+            break
+        time.sleep(0.05)
+    assert not any(_lives(pid) for pid in pids)
+
+
+def _lives(pid: str) -> bool:
+    try:
+        status = Path("/proc", pid, "stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_what_one_process_must_read(tmp_path: Path) -> None:
+    """Records that may come twice are told apart by this process."""
+    lake = ocsflake.Lake(tmp_path / "lake")
+
+    report = ocsflake.run(Overlapping({"a": [record(1), record(2)], "b": [record(2)]}), lake, workers=2)
+
+    assert report.counts.written == 2
+    assert report.counts.duplicates == 1
+
+
+def test_no_workers(logs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="workers 0: give 1 or more"):
+        ocsflake.run(trail(logs), ocsflake.Lake(tmp_path / "lake"), workers=0)
