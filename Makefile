@@ -16,7 +16,7 @@ check: $(BIN)/pytest  ## Lint, format and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pyright typing_tests
+	$(BIN)/pyright --pythonpath $(BIN)/python typing_tests
 
 test: $(BIN)/pytest  ## Run the tests
 	$(BIN)/pytest -q -n auto

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
@@ -19,6 +20,11 @@ __all__ = ["Collector", "Leftovers", "flatten_tokens", "leaves_of"]
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
+
+_NATIVE = msgspec.json.Decoder(float_hook=str)
+"""Whole numbers are spelt one way, but for minus nought; all others stay text."""
+_MINUS_ZERO = re.compile(rb"-0(?![0-9.eE])")
+_WORDS = {True: "true", False: "false"}
 
 _LONGEST = 256
 """Characters of the longest path that is looked below: short values below a long path would fill the memory with it."""
@@ -176,6 +182,12 @@ def leaves_of(token: bytes, path: str) -> dict[str, str]:
     An object or a list that stands too deep is a leaf of its own, and its JSON the text.
     """
     found: dict[str, list[str]] = {}
+    try:
+        if not _MINUS_ZERO.search(token):
+            _gather(_NATIVE.decode(token), path, found)
+            return {where: ",".join(values) for where, values in found.items()}
+    except (msgspec.DecodeError, RecursionError):
+        found.clear()
     pending: list[tuple[str, bytes]] = [(path, token)]
     while pending:
         where, value = pending.pop()
@@ -188,6 +200,24 @@ def leaves_of(token: bytes, path: str) -> dict[str, str]:
         elif start != b"n":
             found.setdefault(where, []).append(bytes(value).decode())
     return {where: ",".join(values) for where, values in found.items()}
+
+
+def _gather(value: Any, where: str, found: dict[str, list[str]]) -> None:
+    """Gather the leaves of a decoded value, each as it is spelt."""
+    if isinstance(value, str):
+        found.setdefault(where, []).append(value)
+    elif isinstance(value, dict):
+        if len(where) > _LONGEST:
+            raise RecursionError
+        for key, inner in value.items():
+            _gather(inner, f"{where}.{paths.quote(key)}", found)
+    elif isinstance(value, list):
+        if len(where) > _LONGEST:
+            raise RecursionError
+        for inner in value:
+            _gather(inner, where + paths.EACH, found)
+    elif value is not None:
+        found.setdefault(where, []).append(_WORDS[value] if isinstance(value, bool) else str(value))
 
 
 def _inner(where: str, value: bytes, start: bytes) -> list[tuple[str, bytes]] | None:

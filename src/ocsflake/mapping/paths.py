@@ -62,7 +62,16 @@ def join(steps: Path) -> str:
 
 def quote(key: str) -> str:
     """Return a key as it stands in a path: in double quotes where it must be."""
+    return _quoted_often(key) if len(key) <= _SHORT else _quoted(key)
+
+
+def _quoted(key: str) -> str:
     if _PLAIN.fullmatch(key):
         return key
     escaped = key.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+_SHORT = 64
+"""Characters of a key that is worth remembering."""
+_quoted_often = functools.lru_cache(maxsize=1 << 13)(_quoted)

@@ -26,7 +26,7 @@ from ocsflake.mapping.values import starts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["MAX_RECORD", "members", "problem", "repair_surrogates", "split_records"]
+__all__ = ["MAX_RECORD", "members", "plain_lines", "problem", "repair_surrogates", "split_records"]
 
 MAX_RECORD = 1 << 20
 """Bytes of the largest record. A Parquet page holds at most 1 MB in a custom source of Security Lake, and a value
@@ -35,6 +35,8 @@ that is longer than a page can never be stored in one."""
 _BOM = b"\xef\xbb\xbf"
 _BETWEEN = " \t\r\n,"
 _MAX_ENVELOPES = 3
+_SIGNS = ("detail-type", "logEvents", "tables", "messageId")
+"""Keys of the envelopes that are always known."""
 
 Object = dict[str, msgspec.Raw]
 _OBJECT = msgspec.json.Decoder(Object)
@@ -76,6 +78,19 @@ def split_records(
     return splitter.records, splitter.rejects
 
 
+def plain_lines(data: bytes, unwrap: tuple[str, ...], keys: frozenset[str]) -> list[bytes]:
+    """Return the lines of a buffer as records, if none of them can be an envelope; else nothing.
+
+    Args:
+        data: JSON lines, perhaps.
+        unwrap: As for `split_records`.
+        keys: What the objects hold that are looked for; whoever takes a line sees to it that it holds nothing else.
+    """
+    if data[:1] != b"{" or not keys.isdisjoint((*unwrap, *_SIGNS, "message")) or _invalid_utf8(data) is not None:
+        return []
+    return data.removesuffix(b"\n").split(b"\n")
+
+
 def members(data: bytes) -> Object | None:
     """Return the members of a JSON object as raw JSON, ``None`` for anything else."""
     try:
@@ -104,7 +119,7 @@ class _Splitter:
     def __init__(self, unwrap: tuple[str, ...], texts: list[bytes] | None) -> None:
         self.unwrap = unwrap
         self.texts = texts
-        self.signs = [json.dumps(key).encode() for key in (*unwrap, "detail-type", "logEvents", "tables", "messageId")]
+        self.signs = [json.dumps(key).encode() for key in (*unwrap, *_SIGNS)]
         names = b"|".join(map(re.escape, self.signs[: len(unwrap)]))
         self.opening = re.compile(rb"\s*\{\s*(?:" + (names or b"(?!)") + rb")\s*:\s*\[")
         self.records: list[bytes] = []

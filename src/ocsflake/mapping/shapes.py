@@ -86,6 +86,7 @@ class Shapes:
 
     def __init__(self, root: Node) -> None:
         self.shape: Shape | None = None
+        self.keys: frozenset[str] = frozenset()
         self._root = root
         self._seen = _Seen({}, frozenset())
         self._lessons = 0
@@ -113,6 +114,7 @@ class Shapes:
         self._lessons += 1
         self._seen = seen
         self.shape = _shape(self._root, "", seen)
+        self.keys = frozenset(seen.keys.get("", ()))
         self._decode = None if self.shape is None else msgspec.json.Decoder(self.shape.kind).decode
 
 

@@ -23,7 +23,7 @@ from ocsflake.mapping import paths
 from ocsflake.mapping.frame import Frame
 from ocsflake.mapping.leftovers import Collector, Leftovers
 from ocsflake.mapping.lists import relist
-from ocsflake.mapping.records import MAX_RECORD, problem, repair_surrogates, split_records
+from ocsflake.mapping.records import MAX_RECORD, plain_lines, problem, repair_surrogates, split_records
 from ocsflake.mapping.rejects import Reject
 from ocsflake.mapping.shapes import shapes_of
 from ocsflake.mapping.values import starts, token_column, with_nulls
@@ -94,6 +94,18 @@ class JsonRecords:
         given: Any = raw.records
         if self.csv and raw.head and isinstance(given, bytes) and given.lstrip()[:1] not in (b"{", b"["):
             given = raw.head + b"\n" + given
+        if isinstance(given, bytes) and shapes_of(root).shape is not None:
+            lines = plain_lines(given, self.unwrap, shapes_of(root).keys)
+            for start, stop in _chunks(lines):
+                structs = _structs(lines[start:stop], root)
+                if structs is None:
+                    given = b"\n".join(lines[start:])
+                    break
+                with _paused_gc():
+                    frame = _shred(lines[start:stop], [], raw.origin, root, self.skip, structs)
+                yield _explode(frame, paths.parse(self.explode), root) if self.explode else frame
+            else:
+                given = b"" if lines else given
         records, rejects = _records_of(given, self.unwrap, self.csv)
         for start, stop in _chunks(records):
             with _paused_gc():
@@ -231,11 +243,13 @@ def _shred(
     origin: Mapping[str, str],
     root: Node,
     skip: tuple[tuple[str, str], ...],
+    structs: Sequence[msgspec.Struct] | None = None,
 ) -> Frame:
+    """Return the frame of some records, and of what was no record; `structs` are they, if that was looked up."""
     bad = [Reject(r.record, r.reason, r.attribute, origin) for r in rejects]
     left = Collector()
     shapes = shapes_of(root)
-    structs = shapes.decode(records) if max(map(len, records), default=0) <= MAX_RECORD else None
+    structs = structs or _structs(records, root)
     kept, skipped = records, dict[str, int]()
     if structs and shapes.shape is not None:
         columns = _known_members(structs, shapes.shape, "", left)
@@ -255,6 +269,11 @@ def _shred(
         rejects=tuple(bad),
         skipped=skipped,
     )
+
+
+def _structs(records: Sequence[bytes], root: Node) -> list[msgspec.Struct] | None:
+    """Return records as structs, ``None`` if one of them has not the shape that is known, or is too long."""
+    return shapes_of(root).decode(records) if max(map(len, records), default=0) <= MAX_RECORD else None
 
 
 def _objects(

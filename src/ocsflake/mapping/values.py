@@ -74,7 +74,7 @@ _ZONED = r"(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$"
 
 def starts(token: bytes) -> bytes:
     """Return the first byte of a JSON token (bytes or a raw buffer), which tells its kind."""
-    return bytes(memoryview(token)[:1])
+    return token[:1] if type(token) is bytes else bytes(memoryview(token)[:1])
 
 
 def token_column(tokens: Sequence[bytes]) -> pa.Array:
