@@ -38,6 +38,7 @@ ELSEWHERE = {
     "docs/consumers.md": "tests/consumers/test_docs_consumers.py",
     "docs/security-lake.md": "tests/security_lake/test_docs_security_lake.py",
     "docs/plugins.md": "tests/test_docs.py",
+    "docs/spark.md": "tests/spark/test_spark_docs.py",
 }
 """Pages whose Python has a test of its own, with the servers that it needs."""
 
@@ -54,9 +55,6 @@ NOT_RUN = {
     ): "follows without end; tests/lake/test_subscribe.py does the same",
 }
 """Blocks by page and beginning, and why they do not run."""
-
-PARSED = {"docs/spark.md"}
-"""Pages that are looked at alone: they take a session of Spark and a bucket. tests/spark makes the same calls."""
 
 CLOUDS = {"docs/sources/azure.md", "docs/sources/gcp.md"}
 """Pages whose sources are made, and not run: the SDKs have no setting that leads them to a stand-in as boto3's have.
@@ -173,7 +171,7 @@ def test_page(page: str, tmp_path: Path, moto: AwsServer, environment: dict[str,
     names = names_of(page, tmp_path, moto)
     runs = []
     for block in blocks(page):
-        if not_run(block) or page in PARSED:
+        if not_run(block):
             parse(block)
         elif block.language == "python" and (page in CLOUDS or "follow=True" in block.code):
             runs.append(evolve(block, code=without_cloud(block)))
