@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 STAGES = {
     ("sources/files.py", "read"): "read and gunzip",
     ("mapping/shred.py", "_records_of"): "parse: split into records",
+    ("mapping/records.py", "plain_lines"): "parse: split into records",
+    ("mapping/shred.py", "_structs"): "parse: shred to columns",
     ("mapping/shred.py", "_shred"): "parse: shred to columns",
+    ("mapping/redact.py", "redacted"): "redact",
     ("mapping/leftovers.py", "take"): "parse: collect leftovers",
     ("mapping/leftovers.py", "leftovers"): "parse: flatten leftovers",
     ("mapping/text.py", "__call__"): "parse: text to columns",
