@@ -55,7 +55,7 @@ def test_two_type_checkers() -> None:
     run = (ROOT / ".ci" / "run").read_text()
 
     assert ".venv/bin/mypy\n" in run
-    assert ".venv/bin/pyright typing_tests\n" in run
+    assert ".venv/bin/pyright --pythonpath .venv/bin/python typing_tests\n" in run
 
 
 @pytest.mark.parametrize(
