@@ -31,7 +31,7 @@ from ocsflake.checkpoints import MemoryCheckpoints
 log_type, logs, lake = sys.argv[1:]
 source = ocsflake.source("files", log_type=log_type, uri=logs)
 report = ocsflake.run(source, ocsflake.Lake(lake), checkpoints=MemoryCheckpoints())
-print(report.counts.written, len(report.objects))
+print(report.counts.written, sum(written.objects for written in report.written.values()))
 """
 
 
