@@ -22,6 +22,7 @@ from slow_source import Slow
 
 if TYPE_CHECKING:
     from ocsflake.model import Source
+    from ocsflake.testing.servers import AwsServer
 
 
 def trail(folder: Path) -> Source:
@@ -135,6 +136,26 @@ def _lives(pid: str) -> bool:
     except FileNotFoundError:
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_an_archive_in_s3(moto: AwsServer, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers read it with what their environment gives them, after this process has listed it."""
+    for name, value in (
+        ("AWS_ENDPOINT_URL", moto.url),
+        ("AWS_ACCESS_KEY_ID", moto.access_key),
+        ("AWS_SECRET_ACCESS_KEY", moto.secret_key),
+        ("AWS_DEFAULT_REGION", moto.region),
+    ):
+        monkeypatch.setenv(name, value)
+    moto.client().create_bucket(Bucket="workers")
+    for path in logs.iterdir():
+        moto.client().upload_file(str(path), "workers", f"trail/{path.name}")
+    source = ocsflake.source("aws.s3", log_type="aws.cloudtrail", uri="s3://workers/trail/")
+
+    report = ocsflake.run(source, ocsflake.Lake(tmp_path / "lake"), commit_bytes=1, workers=2)
+
+    assert report.counts.written == 30
+    assert events(range(30)) == rows(tmp_path / "lake")
 
 
 def test_what_one_process_must_read(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -85,7 +86,7 @@ def new_commits(job: Job, workers: Workers | None = None) -> Iterator[Outcome]:
         return
     doc, revision = checkpoint(job)
     if doc.get("intent"):
-        yield next(alone.new_commits(job))  # it was interrupted in one process
+        yield from islice(alone.new_commits(job), 1)  # it was interrupted in one process
         doc, revision = checkpoint(job)
     job.pace.resume(doc.get("published"))
     for planned in _jobs(job.pace.commits(job.source, doc.get("state")), workers.most):
