@@ -187,7 +187,7 @@ def _offer(kind: Kind, point: metadata.EntryPoint, rivals: list[metadata.EntryPo
 
 
 @functools.cache
-def _installed(group: str, path: tuple[str, ...]) -> dict[str, list[metadata.EntryPoint]]:  # noqa: ARG001
+def _installed(group: str, path: tuple[str, ...]) -> dict[str, list[metadata.EntryPoint]]:  # noqa: ARG001 - the key of the cache
     """Return the entry points of a group by name; looked up once for each ``sys.path``."""
     importlib.invalidate_caches()
     found: dict[str, list[metadata.EntryPoint]] = {}

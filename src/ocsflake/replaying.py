@@ -39,7 +39,7 @@ class RejectedRecords:
         """The identity of the source."""
         return f"rejects:{self.log_type}:{self.folder}"
 
-    def plan(self, state: State | None, now: datetime) -> Iterator[Split]:  # noqa: ARG002
+    def plan(self, state: State | None, now: datetime) -> Iterator[Split]:  # noqa: ARG002 - a Protocol has it
         """Yield the files that are there.
 
         Raises:
@@ -71,7 +71,7 @@ class RejectedRecords:
         except LakeError as error:
             raise SourceError(str(error), source=self.name, split=split.id) from error
 
-    def advance(self, state: State | None, done: Sequence[Split]) -> State:  # noqa: ARG002
+    def advance(self, state: State | None, done: Sequence[Split]) -> State:  # noqa: ARG002 - a Protocol has it
         """Return the files whose records are durable elsewhere, and that may still be there."""
         return {"done": [split.id for split in done]}
 

@@ -299,7 +299,7 @@ class All(Expr):
 
 
 @frozen(eq=False, repr=False)
-class Any_(Expr):  # noqa: N801
+class Any_(Expr):  # noqa: N801 - `Any` is taken
     """Conditions of which one holds."""
 
     conditions: tuple[Expr, ...]

@@ -86,7 +86,7 @@ class PatternText:
             takes = pc.replace_with_mask(open_rows, open_rows, found.is_valid())
             found = found.filter(found.is_valid())
             for field, values in zip(found.type, found.flatten(), strict=True):
-                values = pc.if_else(self._is_null(values), _NULL, values)  # noqa: PLW2901
+                values = pc.if_else(self._is_null(values), _NULL, values)  # noqa: PLW2901 - the same values, cleaned
                 whole = columns.get(field.name, pa.nulls(len(good), pa.string()))
                 columns[field.name] = pc.replace_with_mask(whole, takes, values)
             open_rows = pc.and_(open_rows, pc.invert(takes))

@@ -306,7 +306,7 @@ def _sibling_checks(
             sibling = columns[attribute.sibling][0] if attribute.sibling in columns else None
             pairs.append((position, sibling, prefix + name, attribute.sibling))
 
-    def check(array: pa.StructArray, children: list[pa.Array], place: Place, found: Found) -> None:  # noqa: ARG001
+    def check(array: pa.StructArray, children: list[pa.Array], place: Place, found: Found) -> None:  # noqa: ARG001 - as all checks
         for position, sibling, path, name in pairs:
             values = as_int64(children[position])
             if values is None or (pc.max(values).as_py() or 0) < _OTHER:
@@ -324,7 +324,7 @@ def _sibling_checks(
 def _type_uid_check(columns: Mapping[str, tuple[int, pa.DataType]]) -> GroupCheck:
     positions = [columns[name][0] for name in ("class_uid", "activity_id", "type_uid")]
 
-    def check(array: pa.StructArray, children: list[pa.Array], place: Place, found: Found) -> None:  # noqa: ARG001
+    def check(array: pa.StructArray, children: list[pa.Array], place: Place, found: Found) -> None:  # noqa: ARG001 - as all checks
         class_uid, activity_id, type_uid = (as_int64(children[position]) for position in positions)
         if class_uid is None or activity_id is None or type_uid is None:
             return

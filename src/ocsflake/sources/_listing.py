@@ -71,7 +71,7 @@ def files(pattern: str, source: str) -> list[tuple[int, str, int]]:
                 raise
             if stat.S_ISREG(status.st_mode):
                 folder, name = os.path.split(path)
-                real = os.path.realpath(path) if os.path.islink(path) else f"{real_folder(folder)}{os.sep}{name}"  # noqa: PTH114
+                real = os.path.realpath(path) if os.path.islink(path) else f"{real_folder(folder)}{os.sep}{name}"  # noqa: PTH114 - paths are text here
                 found[real] = status
     except PermissionError as error:
         message = f"{_named(error)} may not be listed: give this process the permission to read and enter it"
@@ -87,14 +87,14 @@ def _named(error: OSError) -> str:
 
 def _paths(pattern: str) -> Iterator[str]:
     try:
-        mode = os.stat(pattern).st_mode  # noqa: PTH116
+        mode = os.stat(pattern).st_mode  # noqa: PTH116 - paths are text here
     except OSError as error:
         if error.errno not in _NOT_THERE:
             raise
         if not _WILDCARD.search(pattern):
             raise ConfigError(_missing(pattern)) from None
         for path in _expand(pattern):
-            yield from _walk(path) if os.path.isdir(path) else (path,)  # noqa: PTH112
+            yield from _walk(path) if os.path.isdir(path) else (path,)  # noqa: PTH112 - paths are text here
         return
     if stat.S_ISDIR(mode):
         yield from _walk(pattern)
@@ -107,9 +107,9 @@ def _paths(pattern: str) -> Iterator[str]:
 def _missing(path: str) -> str:
     """Return what to say of a path that does not exist: the part that is missing, and what is there instead."""
     folder, name = os.path.split(path)
-    while not os.path.isdir(folder):  # noqa: PTH112
+    while not os.path.isdir(folder):  # noqa: PTH112 - paths are text here
         folder, name = os.path.split(folder)
-    near = did_you_mean(name, os.listdir(folder))  # noqa: PTH208
+    near = did_you_mean(name, os.listdir(folder))  # noqa: PTH208 - paths are text here
     return f"{readable(path)} does not exist: nothing is called {readable(name)!r} in {readable(folder)}{near}"
 
 
@@ -117,11 +117,11 @@ def _expand(pattern: str) -> Iterator[str]:
     """Yield what a glob matches; ``**`` stands for any number of directories, links to directories excepted."""
     before, deep, after = pattern.partition(f"{os.sep}**{os.sep}")
     if not deep:
-        yield from glob.iglob(pattern.removesuffix(f"{os.sep}**"))  # noqa: PTH207
+        yield from glob.iglob(pattern.removesuffix(f"{os.sep}**"))  # noqa: PTH207 - paths are text here
         return
-    for top in glob.iglob(before or os.sep):  # noqa: PTH207
+    for top in glob.iglob(before or os.sep):  # noqa: PTH207 - paths are text here
         for folder, _ in _tree(top):
-            yield from _expand(os.path.join(glob.escape(folder), after))  # noqa: PTH118
+            yield from _expand(os.path.join(glob.escape(folder), after))  # noqa: PTH118 - paths are text here
 
 
 def _walk(top: str) -> Iterator[str]:

@@ -70,7 +70,7 @@ class OcsflakeDataSource(DataSource):
         """Return what reads all that there is."""
         return _Reader(_asked(self.options), schema)
 
-    def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802
+    def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802 - PySpark's name
         """Return what reads on and on."""
         return _StreamReader(_asked(self.options), schema)
 
@@ -130,16 +130,16 @@ class _StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         self._available: Iterator[list[Split]] | None = None
         self._ends = False
 
-    def initialOffset(self) -> dict[str, str]:  # noqa: N802
+    def initialOffset(self) -> dict[str, str]:  # noqa: N802 - PySpark's name
         return _offset(None, [], self._asked.span())
 
-    def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802
+    def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802 - PySpark's name
         self._ends = True
 
-    def getDefaultReadLimit(self) -> ReadLimit:  # noqa: N802
+    def getDefaultReadLimit(self) -> ReadLimit:  # noqa: N802 - PySpark's name
         return ReadMaxFiles(_SPLITS)
 
-    def latestOffset(self, start: dict[str, str], limit: ReadLimit) -> dict[str, str]:  # noqa: N802
+    def latestOffset(self, start: dict[str, str], limit: ReadLimit) -> dict[str, str]:  # noqa: N802 - PySpark's name
         state, span = json.loads(start["state"]), Window(*json.loads(start["span"]))
         if self._available is None or not self._ends:
             self._available = self._asked.commits(state, span)

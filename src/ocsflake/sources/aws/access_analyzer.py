@@ -43,15 +43,15 @@ class Findings:
     reach: timedelta = timedelta(days=90)
     mutable: bool = True
 
-    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002
+    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002 - as all of them take it
         """Return ``""``: they have windows together."""
         return ("",)
 
-    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002
+    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002 - as all of them take it
         """See whether the analyzers may be listed."""
         call("list_analyzers")
 
-    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002
+    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002 - as all of them take it
         """Yield the findings that were last updated in a span of time, with their details."""
         for analyzers in call.pages("list_analyzers"):
             for analyzer in analyzers.parsed["analyzers"]:

@@ -44,15 +44,15 @@ class ManagementEvents:
     reach: timedelta = timedelta(days=7)
     mutable: bool = False
 
-    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002
+    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002 - as all of them take it
         """Return ``""``: they have windows together."""
         return ("",)
 
-    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002
+    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002 - as all of them take it
         """See whether events may be looked up."""
         call("lookup_events", MaxResults=1)
 
-    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002
+    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002 - as all of them take it
         """Yield the events of a span of time, the latest first, as CloudTrail would write them to a bucket."""
         last = span.end - timedelta(milliseconds=1)  # boto3 cuts it to the second
         for page in call.pages("lookup_events", StartTime=span.start, EndTime=last, MaxResults=_PAGE):

@@ -35,7 +35,7 @@ __all__ = ["LogGroups", "aws_cloudwatch_logs"]
 
 class _Event(msgspec.Struct):
     eventId: str  # noqa: N815 - the names are the service's
-    logStreamName: msgspec.Raw  # noqa: N815
+    logStreamName: msgspec.Raw  # noqa: N815 - AWS's name
     timestamp: msgspec.Raw
     message: msgspec.Raw
 

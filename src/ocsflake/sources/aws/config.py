@@ -58,15 +58,15 @@ class Results:
     reach: timedelta = timedelta(days=90)
     mutable: bool = True
 
-    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002
+    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002 - as all of them take it
         """Return ``""``: they have windows together."""
         return ("",)
 
-    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002
+    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002 - as all of them take it
         """See whether the rules may be listed."""
         call("describe_config_rules")
 
-    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002
+    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002 - as all of them take it
         """Yield the results that were recorded in a span of time."""
         for rules in call.pages("describe_config_rules"):
             for rule in rules.parsed["ConfigRules"]:
@@ -85,15 +85,15 @@ class Items:
     reach: timedelta = timedelta(days=90)
     mutable: bool = True
 
-    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002
+    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002 - as all of them take it
         """Return ``""``: they have windows together."""
         return ("",)
 
-    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002
+    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002 - as all of them take it
         """See whether items may be selected."""
         call("select_resource_config", Expression="SELECT resourceId", Limit=1)
 
-    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002
+    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002 - as all of them take it
         """Yield the items that were captured in a span of time."""
         asked = _SELECT.format(iso(span.start), iso(span.end))
         for page in call.pages("select_resource_config", Expression=asked, Limit=_PAGE):

@@ -41,15 +41,15 @@ class Findings:
     reach: timedelta = timedelta(days=90)  # how long GuardDuty keeps them
     mutable: bool = True
 
-    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002
+    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002 - as all of them take it
         """Return ``""``: they have windows together."""
         return ("",)
 
-    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002
+    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002 - as all of them take it
         """See whether the detectors may be listed."""
         call("list_detectors")
 
-    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002
+    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002 - as all of them take it
         """Yield the findings that were last updated in a span of time."""
         start, end = span.milliseconds
         criterion = {"updatedAt": {"GreaterThanOrEqual": start, "LessThan": end}}

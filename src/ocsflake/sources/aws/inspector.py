@@ -41,15 +41,15 @@ class Findings:
     reach: timedelta = timedelta(days=90)
     mutable: bool = True
 
-    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002
+    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002 - as all of them take it
         """Return ``""``: they have windows together."""
         return ("",)
 
-    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002
+    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002 - as all of them take it
         """See whether findings may be listed."""
         call("list_findings", maxResults=1)
 
-    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002
+    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002 - as all of them take it
         """Yield the findings that were last updated in a span of time."""
         times = {"startInclusive": span.start, "endInclusive": span.end}
         for page in call.pages("list_findings", filterCriteria={"updatedAt": [times]}, maxResults=_PAGE):

@@ -46,15 +46,15 @@ class Findings:
     reach: timedelta = timedelta(days=90)  # how long Security Hub keeps what is not updated
     mutable: bool = True
 
-    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002
+    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002 - as all of them take it
         """Return ``""``: they have windows together."""
         return ("",)
 
-    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002
+    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002 - as all of them take it
         """See whether findings may be read."""
         call("get_findings", MaxResults=1)
 
-    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002
+    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002 - as all of them take it
         """Yield the findings that their products last updated in a span of time."""
         pages = call.pages(
             "get_findings",
@@ -78,15 +78,15 @@ class OcsfFindings:
     reach: timedelta = timedelta(days=90)
     mutable: bool = True
 
-    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002
+    def parts(self, call: Caller) -> Iterable[str]:  # noqa: ARG002 - as all of them take it
         """Return ``""``: they have windows together."""
         return ("",)
 
-    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002
+    def check(self, call: Caller, part: str) -> None:  # noqa: ARG002 - as all of them take it
         """See whether findings may be read."""
         call("get_findings_v2", MaxResults=1)
 
-    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002
+    def read(self, call: Caller, part: str, span: Span) -> Iterator[RawBatch]:  # noqa: ARG002 - as all of them take it
         """Yield the findings that their products last modified in a span of time."""
         times = {"FieldName": _MODIFIED, "Filter": {"Start": iso(span.start), "End": iso(span.end)}}
         pages = call.pages(

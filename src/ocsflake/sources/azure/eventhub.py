@@ -156,7 +156,7 @@ class AzureEventHubSource:
             read[detail["partition"]] = _merged([*read.get(detail["partition"], []), *spans])
         return {"read": read}
 
-    def between(self, since: datetime | None, until: datetime | None) -> AzureEventHubSource:  # noqa: ARG002
+    def between(self, since: datetime | None, until: datetime | None) -> AzureEventHubSource:  # noqa: ARG002 - a Protocol has it
         """Return the same source, which begins with what came in from `since` on.
 
         Events come in after what they tell of, so `until` leaves none out.
