@@ -133,17 +133,21 @@ class TestRuns:
         assert report.counts.written == 51
         assert rows_of(tmp_path) == {f"event-{n}": 1 for n in [*range(50), 99]}
 
-    def test_same_events_as_files(self, server: LogAnalytics) -> None:
+    @pytest.mark.parametrize(
+        ("log_type", "name"),
+        [("azure.signin", "SigninLogs"), ("azure.traffic_analytics", "NTANetAnalytics")],
+    )
+    def test_same_events_as_files(self, server: LogAnalytics, log_type: str, name: str) -> None:
         """The samples, put into tables, become the events that the same answer from a file becomes."""
-        file = next(path for path in samples.files("azure.signin") if path.name == "log_analytics_query.json")
+        file = next(path for path in samples.files(log_type) if path.name == "log_analytics_query.json")
         [table] = json.loads(file.read_text())["tables"]
         columns = {column["name"]: column["type"] for column in table["columns"]}
         rows = [dict(zip(columns, row, strict=True)) for row in table["rows"]]
         ingested = datetime(2026, 11, 17, 12, tzinfo=UTC)
-        server.add(WORKSPACE, "SigninLogs", [Row(row, ingested) for row in rows], columns)
+        server.add(WORKSPACE, name, [Row(row, ingested) for row in rows], columns)
 
-        found = ocsflake.read(source(server, log_type="azure.signin", since="2026-11-17", until="2026-11-18"))
-        wanted = ocsflake.read(ocsflake.source("files", log_type="azure.signin", uri=str(file)))
+        found = ocsflake.read(source(server, log_type=log_type, since="2026-11-17", until="2026-11-18"))
+        wanted = ocsflake.read(ocsflake.source("files", log_type=log_type, uri=str(file)))
 
         assert {name: events.to_pylist() for name, events in found.items()} == {
             name: events.to_pylist() for name, events in wanted.items()
@@ -491,7 +495,7 @@ class TestOptions:
             ({"workspace": WORKSPACE, "log_type": "gcp.audit"}, "no table of its own"),
             (
                 {"workspace": WORKSPACE, "log_type": "azure.vnet_flow", "tables": "NTANetAnalytics"},
-                "where they are stored, with azure.blob",
+                "log_type='azure.traffic_analytics', or the flow logs where they are stored, with azure.blob",
             ),
             ({"workspace": WORKSPACE, "step": "soon"}, "'soon' is no time"),
             ({"workspace": WORKSPACE, "step": "2999-01-01"}, "no length of time"),

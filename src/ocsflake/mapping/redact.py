@@ -23,7 +23,6 @@ from ocsflake.errors import SchemaError
 from ocsflake.mapping import paths
 from ocsflake.mapping.leftovers import Leftovers
 from ocsflake.mapping.lists import relist
-from ocsflake.mapping.protobuf import ProtoJson
 from ocsflake.mapping.records import repair_surrogates
 from ocsflake.mapping.shred import JsonRecords
 from ocsflake.mapping.values import starts, with_nulls
@@ -219,7 +218,7 @@ def redacted(frame: Frame, raw_paths: tuple[str, ...], parse: Parse) -> Frame:
         parse: The parser that the frame came of.
     """
     rules = rules_of(raw_paths)
-    named = isinstance(parse, JsonRecords | ProtoJson)
+    named = isinstance(getattr(parse, "records", parse), JsonRecords)
     ways = {name: _fold(_steps(name)) for name in frame.columns}
     columns = {name: rules.column(column, ways[name]) for name, column in frame.columns.items()}
     lost = {name: frame.columns[name] for name, way in ways.items() if rules.within(way)}

@@ -289,9 +289,12 @@ def _holds(operator: str, values: Mapping[str, Any]) -> bool:
     if match := re.fullmatch(r"where hash\(tostring\(pack_all\(\)\), (\d+)\) == (\d+)", operator):
         digest = blake2b(json.dumps(values).encode(), digest_size=8).digest()
         return int.from_bytes(digest) % int(match[1]) == int(match[2])
-    if match := re.fullmatch(r'where (\w+) (==|startswith) "([^"]+)"', operator):
+    if match := re.fullmatch(r'where (\w+) (==|=~|startswith) "([^"]+)"', operator):
         value = str(values.get(match[1], ""))
-        return value == match[3] if match[2] == "==" else value.lower().startswith(match[3].lower())
+        if match[2] == "==":
+            return value == match[3]
+        value, given = value.lower(), match[3].lower()
+        return value == given if match[2] == "=~" else value.startswith(given)
     raise ValueError(f"this stand-in does not know {operator!r}")
 
 

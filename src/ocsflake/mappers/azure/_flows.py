@@ -10,7 +10,7 @@ from ocsflake.mappers.azure._shapes import subscription
 from ocsflake.mapping import Expr, Fields, apply, at, when
 from ocsflake.mapping.values import whole_numbers
 
-__all__ = ["flow_fields", "part"]
+__all__ = ["PROTOCOL", "colons", "flow_fields", "ip_version", "part", "total"]
 
 PROTOCOL = {"T": "tcp", "U": "udp", "1": "icmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "58": "ipv6-icmp"}
 _OCTET = "([0-9A-Fa-f]{2})[:-]?"

@@ -51,6 +51,10 @@ TABLES: dict[str, dict[str, str]] = {
         "StorageQueueLogs": "",
         "StorageTableLogs": "",
     },
+    "azure.traffic_analytics": {
+        "NTANetAnalytics": 'SubType =~ "FlowLog"',
+        "AzureNetworkAnalytics_CL": 'SubType_s =~ "FlowLog"',
+    },
     "microsoft365.audit": {"OfficeActivity": ""},
 }
 """Log type to tables, each with the condition that picks the records of the log type, ``""`` where all of them are."""

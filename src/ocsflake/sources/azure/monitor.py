@@ -154,8 +154,9 @@ class AzureMonitorSource:
                 raise ConfigError(f"{table!r} is no name of a table")
         if self.log_type in _IN_STORAGE:
             raise ConfigError(
-                f"{self.log_type}: Log Analytics has the sums that Traffic Analytics makes of flows (NTANetAnalytics,"
-                " AzureNetworkAnalytics_CL), and not the flow logs: read those where they are stored, with azure.blob"
+                f"{self.log_type}: Log Analytics has no flow logs, only the sums that Traffic Analytics makes of them:"
+                " read those with log_type='azure.traffic_analytics', or the flow logs where they are stored, with"
+                " azure.blob"
             )
         if not self.tables and self.log_type not in TABLES:
             near = did_you_mean(self.log_type, TABLES)
