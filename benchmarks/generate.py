@@ -610,6 +610,18 @@ def flow(rng: random.Random, owner: Account, region: str, start: int, version: i
     return f"{line} {rest}" if version == 5 else line
 
 
+LOGS: dict[str, tuple[str, Callable[[Path, int], int]]] = {
+    "CloudTrail, 20,000 events a file": ("aws.cloudtrail", lambda f, n: cloudtrail(f, n, 20_000)),
+    "CloudTrail, 1,000 events a file": ("aws.cloudtrail", lambda f, n: cloudtrail(f, n, 1_000)),
+    "CloudTrail, 40 accounts mixed in each file": ("aws.cloudtrail", lambda f, n: mixed_cloudtrail(f, n, 10_000)),
+    "VPC flow logs, version 2": ("aws.vpc_flow", lambda f, n: vpc_flow(f, 4 * n, 20_000, version=2)),
+    "VPC flow logs, version 5": ("aws.vpc_flow", lambda f, n: vpc_flow(f, 4 * n, 20_000, version=5)),
+    "Google Cloud audit logs": ("gcp.audit", lambda f, n: gcp_audit(f, n, 10_000)),
+    "Azure sign-ins": ("azure.signin", lambda f, n: azure_signin(f, n, 10_000)),
+}
+"""What is measured: the log type, and what writes so many events below a folder; of flow logs four times as many."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=["cloudtrail", "vpc-v2", "vpc-v5"])

@@ -1,8 +1,11 @@
 """Where a run's time goes: microseconds of CPU an event by stage, and the lines that take most.
 
     python benchmarks/stages.py aws.cloudtrail FOLDER [--top 25]
+    python benchmarks/stages.py [--events 20000] [--write]
 
-The run is looked at once a millisecond of CPU time, which does not slow it down as a tracing profiler would.
+Without a folder it makes logs of each kind and prints one table of all, which ``--write`` puts into
+docs/benchmarks.md. The first run of each does not count. A run is looked at once a millisecond of CPU time, which does
+not slow it down as a tracing profiler would.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import generate
 import pyarrow as pa
+import tables
 
 import ocsflake
 from ocsflake.checkpoints import MemoryCheckpoints
@@ -50,6 +55,23 @@ STAGES = {
     ("lake/commit.py", "publish"): "lake: other",
 }
 """The innermost of these functions on the stack names the stage."""
+
+ROWS = {
+    "read and gunzip": ("read and gunzip",),
+    "split into records, shred to columns": (
+        *("parse: split into records", "parse: shred to columns", "parse: text to columns", "join frames"),
+    ),
+    "redact": ("redact",),
+    "map and cast, assemble, observables": ("choose classes", "map and cast", "assemble structs", "observables"),
+    "`unmapped`": (
+        *("parse: collect leftovers", "parse: flatten leftovers", "unmapped: leaves of columns", "unmapped: rows"),
+    ),
+    "validate": ("validate",),
+    "sort, spool": ("lake: keys", "lake: spool, write", "lake: spool, merge"),
+    "Parquet": ("lake: Parquet",),
+    "all else": ("lake: other", "other"),
+}
+"""The rows of the table of all logs, and the stages that each takes together."""
 
 _SECOND = 0.001
 
@@ -108,24 +130,54 @@ def sampled(log_type: str, folder: Path, rounds: int) -> tuple[Samples, int, flo
     return samples, events, seconds
 
 
+def table(events: int, rounds: int) -> list[str]:
+    """Return the table of all logs: microseconds of CPU an event, stage by stage."""
+    columns: list[list[str]] = []
+    for name, (log_type, make) in generate.LOGS.items():
+        with tempfile.TemporaryDirectory(prefix="ocsflake-stages-") as folder:
+            make(Path(folder), events)
+            samples, count, seconds = sampled(log_type, Path(folder), rounds)
+        scale = seconds / count * 1e6 / sum(samples.stages.values())
+        shares = [scale * sum(samples.stages[stage] for stage in stages) for stages in ROWS.values()]
+        columns.append([name, *(f"{share:.1f}" for share in shares), f"{seconds / count * 1e6:.1f}"])
+        print(columns[-1], flush=True)
+    names = ["stage", *ROWS, "all"]
+    lines = [f"| {' | '.join(cells)} |" for cells in zip(names, *columns, strict=True)]
+    lines.insert(1, "|---" * (len(columns) + 1) + "|")
+    return [*lines, "", f"The load of the machine was {tables.load()} when the last of them ended."]
+
+
+def details(log_type: str, folder: Path, rounds: int, top: int) -> None:
+    """Print the stages of one folder of logs, and its lines."""
+    samples, events, seconds = sampled(log_type, folder, rounds)
+    total = sum(samples.stages.values())
+    each = seconds / events * 1e6
+    print(f"{events // rounds:,} events, {each:.1f} us of CPU an event, {events / seconds:,.0f} events/s\n")
+    for title, counts, most in (("stage", samples.stages, 99), ("line", samples.lines, top)):
+        print(f"{'us/event':>9}{'share':>8}  {title}")
+        for name, count in counts.most_common(most):
+            print(f"{each * count / total:>9.2f}{count / total:>8.1%}  {name}")
+        print()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("log_type")
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("log_type", nargs="?")
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--top", type=int, default=25, help="how many lines to list")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--events", type=int, default=20_000, help="of each log; four times as many lines of flow logs")
+    parser.add_argument("--write", action="store_true", help="put the table of all logs into docs/benchmarks.md")
     given = parser.parse_args()
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
-    samples, events, seconds = sampled(given.log_type, given.folder, given.rounds)
-    total = sum(samples.stages.values())
-    each = seconds / events * 1e6
-    print(f"{events // given.rounds:,} events, {each:.1f} us of CPU an event, {events / seconds:,.0f} events/s\n")
-    for title, counts, top in (("stage", samples.stages, 99), ("line", samples.lines, given.top)):
-        print(f"{'us/event':>9}{'share':>8}  {title}")
-        for name, count in counts.most_common(top):
-            print(f"{each * count / total:>9.2f}{count / total:>8.1%}  {name}")
-        print()
+    if given.folder:
+        details(given.log_type, given.folder, given.rounds, given.top)
+        return
+    lines = table(given.events, given.rounds)
+    print("\n".join(lines))
+    if given.write:
+        tables.put("stages", lines)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 import generate  # noqa: E402
+import tables  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,6 +50,18 @@ NAMES = {
 REWRITTEN = ("api.request.data", "api.response.data")
 """JSON in text, which peers write in other ways, so that only their number is compared."""
 
+LEGEND = (
+    "- *us of CPU an event*: user and system, of the process and its children, bound to one core; the median of the",
+    "  rounds, which alternate. Each run has mapped 500 events before the clock starts: imports and compilers do",
+    "  not count; Tenzir, a program of its own, starts anew.",
+    "- *events/s a core*: the same, turned round. *ocsflake is*: how many times as fast ocsflake is, the median of the",
+    "  ratios of each round; below 1 the peer is faster. *gate*: what this project wants to hold.",
+    "- *wall, all cores*: seconds of one run that may use every core, scaled to all events. *memory*: the largest",
+    "  resident set of the rounds on one core, of the process or its largest child.",
+    "- *columns*: leaves that hold a value in some row, of those that ocsflake fills. Their values are compared with",
+    "  ocsflake's, however often each is there; *other values in* names those that differ.",
+)
+
 Leaves = dict[str, Counter[Any]]
 
 
@@ -57,61 +70,31 @@ class Case:
     """Some logs, and who maps them."""
 
     name: str
-    log_type: str
-    make: Callable[[Path, int], int]
     peers: Sequence[str]
     gates: dict[str, float] = field(factory=dict)
 
+    @property
+    def log_type(self) -> str:
+        """Its log type."""
+        return generate.LOGS[self.name][0]
 
+    @property
+    def make(self) -> Callable[[Path, int], int]:
+        """What writes so many events of it below a folder."""
+        return generate.LOGS[self.name][1]
+
+
+IN_JSON = ("plain", "duckdb", "polars", "tenzir", "pyvrl", "ocsf-mapper")
+TRAIL = {"plain": 4, "duckdb": 1.8, "polars": 2, "tenzir": 3, "ocsf-mapper": 7}
+FLOWS = {"plain": 10, "duckdb": 2.5, "tenzir": 6}
 CASES = (
-    Case(
-        "CloudTrail, 20,000 events a file",
-        "aws.cloudtrail",
-        lambda f, n: generate.cloudtrail(f, n, 20_000),
-        ("plain", "duckdb", "polars", "tenzir", "ocsf-mapper"),
-        {"plain": 4, "duckdb": 1.8, "polars": 2, "tenzir": 3, "ocsf-mapper": 7},
-    ),
-    Case(
-        "CloudTrail, 1,000 events a file",
-        "aws.cloudtrail",
-        lambda f, n: generate.cloudtrail(f, n, 1_000),
-        ("plain", "duckdb", "polars", "tenzir", "ocsf-mapper"),
-        {"plain": 4, "duckdb": 1.8, "polars": 2, "tenzir": 3, "ocsf-mapper": 7},
-    ),
-    Case(
-        "CloudTrail, 40 accounts mixed in each file",
-        "aws.cloudtrail",
-        lambda f, n: generate.mixed_cloudtrail(f, n, 10_000, accounts=40),
-        ("plain", "duckdb", "polars", "tenzir", "ocsf-mapper"),
-    ),
-    Case(
-        "VPC flow logs, version 2",
-        "aws.vpc_flow",
-        lambda f, n: generate.vpc_flow(f, 4 * n, 20_000, version=2),
-        ("plain", "duckdb", "polars", "tenzir", "pyvrl", "ocsfkit"),
-        {"plain": 10, "duckdb": 2.5, "tenzir": 6},
-    ),
-    Case(
-        "VPC flow logs, version 5",
-        "aws.vpc_flow",
-        lambda f, n: generate.vpc_flow(f, 4 * n, 20_000, version=5),
-        ("plain", "duckdb", "polars", "tenzir", "pyvrl"),
-        {"plain": 10, "duckdb": 2.5, "tenzir": 6},
-    ),
-    Case(
-        "Google Cloud audit logs",
-        "gcp.audit",
-        lambda f, n: generate.gcp_audit(f, n, 10_000),
-        ("plain", "duckdb"),
-        {"plain": 4},
-    ),
-    Case(
-        "Azure sign-ins",
-        "azure.signin",
-        lambda f, n: generate.azure_signin(f, n, 10_000),
-        ("plain", "duckdb"),
-        {"plain": 3.5},
-    ),
+    Case("CloudTrail, 20,000 events a file", tuple(TRAIL), TRAIL),
+    Case("CloudTrail, 1,000 events a file", tuple(TRAIL), TRAIL),
+    Case("CloudTrail, 40 accounts mixed in each file", tuple(TRAIL)),
+    Case("VPC flow logs, version 2", ("plain", "duckdb", "polars", "tenzir", "pyvrl", "ocsfkit"), FLOWS),
+    Case("VPC flow logs, version 5", ("plain", "duckdb", "polars", "tenzir", "pyvrl"), FLOWS),
+    Case("Google Cloud audit logs", IN_JSON, {"plain": 4}),
+    Case("Azure sign-ins", IN_JSON, {"plain": 3.5}),
 )
 
 
@@ -127,6 +110,7 @@ class Figures:
         peak: Bytes of memory at most.
         differs: Columns whose values are not those of ocsflake.
         fills: How many columns it fills.
+        lacks: Columns that ocsflake fills and it does not.
     """
 
     way: str
@@ -136,6 +120,7 @@ class Figures:
     peak: int
     differs: list[str]
     fills: int
+    lacks: list[str]
 
     @property
     def microseconds(self) -> float:
@@ -232,7 +217,8 @@ def measured(case: Case, events: int, rounds: int) -> tuple[int, int, list[Figur
     figures = []
     for way in ways:
         differs, fills = compared(case, way, found[OURS], found[way])
-        figures.append(Figures(way, found[way][0], cpu[way], wall[way], peak[way], differs, fills))
+        lacks = sorted(found[OURS][1].keys() - found[way][1].keys())
+        figures.append(Figures(way, found[way][0], cpu[way], wall[way], peak[way], differs, fills, lacks))
         print(f"  {way:12} {figures[-1].microseconds:8.1f} us {fills:3} columns {differs}", flush=True)
     return found[OURS][0], len(found[OURS][1]), figures
 
@@ -248,7 +234,10 @@ def page(case: Case, count: int, columns: int, figures: list[Figures]) -> Iterat
     ours = figures[0]
     yield f"### {case.name}\n"
     rounds = len(figures[0].cpu)
-    yield f"{count:,} events, {rounds} round{'s' * (rounds > 1)}; ocsflake fills {columns} columns.\n"
+    yield (
+        f"{count:,} events, {rounds} round{'s' * (rounds > 1)}; ocsflake fills {columns} columns. The load of the "
+        f"machine was {tables.load()} at the end.\n"
+    )
     yield (
         "| | us of CPU an event | events/s a core | ocsflake is | gate | wall, all cores | memory | columns "
         "| other values in |"
@@ -264,7 +253,22 @@ def page(case: Case, count: int, columns: int, figures: list[Figures]) -> Iterat
             f"| {'' if each is ours else f'{times:.1f}x'} | {verdict} | {wall:.1f} s | {each.peak / 2**20:.0f} MB "
             f"| {each.fills} | {', '.join(f'`{place}`' for place in each.differs)} |"
         )
+    yield from left_out(figures)
     yield ""
+
+
+def left_out(figures: list[Figures]) -> Iterator[str]:
+    """Yield what peers leave out, those together that leave out the same; of later ones only what is more."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for each in figures:
+        if each.lacks:
+            alike.setdefault(tuple(each.lacks), []).append(NAMES[each.way])
+    common: set[str] = set()
+    for lacks, names in sorted(alike.items(), key=lambda item: len(item[0])):
+        said = "all of these and " if common and common <= set(lacks) else ""
+        shown = [place for place in lacks if not said or place not in common]
+        common = common or set(lacks)
+        yield f"\n{', '.join(names)}: {len(lacks)} columns left out: {said}{', '.join(f'`{each}`' for each in shown)}."
 
 
 def chart(found: list[tuple[Case, list[Figures]]]) -> str:
@@ -301,11 +305,7 @@ def machine() -> str:
     )
     names = ("pyarrow", "msgspec", "orjson", "isal", "duckdb", "polars", "tenzir", "pyVRL", "ocsf-mapper", "ocsfkit")
     packages = ", ".join(f"{name} {version(name)}" for name in names)
-    load = os.getloadavg()[0]
-    return (
-        f"{len(os.sched_getaffinity(0))} cores of {model}, Python {platform.python_version()}, {packages}. The load of "
-        f"the machine was {load:.1f} when the last case ended."
-    )
+    return f"{len(os.sched_getaffinity(0))} cores of {model}, Python {platform.python_version()}, {packages}."
 
 
 def main() -> None:
@@ -332,15 +332,9 @@ def main() -> None:
 
 def write(lines: list[str], bars: str) -> None:
     """Put the tables into docs/benchmarks.md, and the chart beside it."""
-    docs = HERE.parents[1] / "docs"
-    text = (docs / "benchmarks.md").read_text()
-    start, end = "<!-- peers: begin -->\n", "<!-- peers: end -->"
-    before, _, rest = text.partition(start)
-    _, _, after = rest.partition(end)
-    made = "\n".join([machine(), "", *lines])
-    (docs / "benchmarks.md").write_text(f"{before}{start}\n{made}\n{end}{after}")
-    (docs / "assets").mkdir(exist_ok=True)
-    (docs / "assets" / "peers.svg").write_text(bars)
+    tables.put("peers", [machine(), "", *LEGEND, "", *lines])
+    (tables.DOCS / "assets").mkdir(exist_ok=True)
+    (tables.DOCS / "assets" / "peers.svg").write_text(bars)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import polars as pl
 
 from ocsflake.mappers.aws import cloudtrail as table
 from ocsflake.mappers.aws import vpc_flow as flow
+from ocsflake.mappers.gcp import audit
+from ocsflake.mappers.gcp._audit_log import CODES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +41,45 @@ COLUMNS: dict[str, Any] = {
 }
 PREFIX = "^(?:" + "|".join(sorted(table.OPERATION, key=len, reverse=True)) + ")"
 FORM = "%Y-%m-%dT%H:%M:%SZ"
+FRACTION = "%Y-%m-%dT%H:%M:%S%.fZ"
+AUDIT: dict[str, Any] = {
+    **dict.fromkeys(["insertId", "timestamp", "receiveTimestamp", "severity", "logName"], TEXT),
+    "resource": pl.Struct({"type": TEXT, "labels": pl.Struct({"project_id": TEXT, "zone": TEXT})}),
+    "protoPayload": pl.Struct(
+        {
+            "status": pl.Struct({"code": pl.Int32, "message": TEXT}),
+            "authenticationInfo": pl.Struct({"principalEmail": TEXT, "principalSubject": TEXT}),
+            "requestMetadata": pl.Struct({"callerIp": TEXT, "callerSuppliedUserAgent": TEXT}),
+            **dict.fromkeys(["serviceName", "methodName", "resourceName", "request", "response"], TEXT),
+            "authorizationInfo": pl.List(pl.Struct({"permission": TEXT, "granted": pl.Boolean})),
+        }
+    ),
+}
+WORD = f"({'|'.join(sorted(audit.ACTIVITY, key=len, reverse=True))})[^./]*$"
+SIGN_IN: dict[str, Any] = {
+    **dict.fromkeys(["time", "category", "operationVersion", "tenantId"], TEXT),
+    "durationMs": pl.Int64,
+    "properties": pl.Struct(
+        {
+            **dict.fromkeys(
+                [
+                    *("id", "createdDateTime", "userId", "userPrincipalName", "userDisplayName", "appId"),
+                    *("appDisplayName", "resourceId", "resourceDisplayName", "userType", "ipAddress", "userAgent"),
+                    *("sessionId", "correlationId", "authenticationRequirement"),
+                ],
+                TEXT,
+            ),
+            "status": pl.Struct({"errorCode": pl.Int64, "failureReason": TEXT, "additionalDetails": TEXT}),
+            "deviceDetail": pl.Struct(dict.fromkeys(["deviceId", "displayName", "operatingSystem"], TEXT)),
+            "location": pl.Struct(
+                {
+                    **dict.fromkeys(["city", "state", "countryOrRegion"], TEXT),
+                    "geoCoordinates": pl.Struct({"latitude": pl.Float64, "longitude": pl.Float64}),
+                }
+            ),
+        }
+    ),
+}
 
 
 def cloudtrail(lines: list[Path], out: Path) -> int:
@@ -226,6 +267,180 @@ def vpc_flow(files: list[Path], out: Path) -> int:
             ).alias("connection_info"),
             pl.struct(pl.col("packets").cast(pl.Int64), pl.col("bytes").cast(pl.Int64)).alias("traffic"),
             observables.alias("observables"),
+        )
+        .sort("time", maintain_order=True)
+    )
+    return _write(rows, ["account", "day"], out)
+
+
+def gcp_audit(files: list[Path], out: Path) -> int:
+    """Map audit logs of Google Cloud."""
+    status, who, caller = (pl.col(name).struct for name in ("status", "authenticationInfo", "requestMetadata"))
+    project, place = (pl.col("labels").struct.field(name) for name in ("project_id", "zone"))
+    address, email = caller.field("callerIp"), who.field("principalEmail")
+    is_ip = address.str.contains("^[0-9.]+$|:")
+    code = status.field("code")
+    logged = pl.col("receiveTimestamp").str.to_datetime(FRACTION, time_unit="ms")
+    product = [
+        pl.lit("Cloud Audit Logs").alias("name"),
+        pl.lit("Google Cloud").alias("vendor_name"),
+        pl.struct(pl.col("logName").str.extract(r"cloudaudit\.googleapis\.com(?:%2F|/)([a-z_]+)$").alias("name")).alias(
+            "feature"
+        ),
+    ]
+    allowed = pl.when(pl.element().struct.field("granted").fill_null(value=False)).then(pl.lit("allowed"))
+    authorizations = pl.col("authorizationInfo").list.eval(
+        pl.struct(
+            allowed.otherwise(pl.lit("denied")).alias("decision"),
+            pl.struct(pl.element().struct.field("permission").alias("name")).alias("policy"),
+        )
+    )
+    rows = (
+        pl.concat([pl.read_ndjson(path, schema=AUDIT) for path in files])
+        .with_columns(pl.col("timestamp").str.to_datetime(FRACTION, time_unit="ms").alias("time_dt"))
+        .unnest("protoPayload", "resource")
+        .with_columns(
+            pl.col("methodName")
+            .str.extract(f"(?:^|[./]){WORD}")
+            .replace_strict(audit.ACTIVITY, default=99, return_dtype=pl.Int64)
+            .alias("activity_id")
+        )
+        .select(
+            pl.lit(6003).alias("class_uid"),
+            pl.lit(6).alias("category_uid"),
+            "activity_id",
+            (pl.col("activity_id") + 600_300).alias("type_uid"),
+            pl.col("time_dt").dt.epoch("ms").alias("time"),
+            "time_dt",
+            pl.lit(1).alias("severity_id"),
+            pl.when(code.is_null()).then(1).otherwise(2).alias("status_id"),
+            code.cast(TEXT).alias("status_code"),
+            status.field("message").alias("status_detail"),
+            pl.struct(
+                pl.col("insertId").alias("uid"),
+                pl.col("logName").alias("log_name"),
+                pl.col("severity").alias("log_level"),
+                logged.dt.epoch("ms").alias("logged_time"),
+                logged.alias("logged_time_dt"),
+                pl.col("timestamp").alias("original_time"),
+                pl.lit("1.1.0").alias("version"),
+                pl.lit(["cloud", "datetime"]).alias("profiles"),
+                pl.struct(product).alias("product"),
+            ).alias("metadata"),
+            pl.struct(
+                pl.lit("GCP").alias("provider"),
+                pl.struct(project.alias("uid"), pl.lit("GCP Project").alias("type"), pl.lit(99).alias("type_id")).alias(
+                    "account"
+                ),
+                project.alias("project_uid"),
+                place.str.extract("^([a-z]+-[a-z]+[0-9]+)-[a-z0-9]+$").alias("region"),
+                place.alias("zone"),
+            ).alias("cloud"),
+            pl.struct(
+                pl.col("methodName").alias("operation"),
+                pl.struct(pl.col("serviceName").alias("name")).alias("service"),
+                pl.struct(pl.col("insertId").alias("uid"), pl.col("request").alias("data")).alias("request"),
+                pl.struct(
+                    pl.col("response").alias("data"),
+                    code.alias("code"),
+                    code.cast(TEXT).replace_strict(CODES, default=None).alias("error"),
+                    status.field("message"),
+                ).alias("response"),
+            ).alias("api"),
+            pl.struct(
+                pl.struct(
+                    email.alias("name"),
+                    email.alias("email_addr"),
+                    who.field("principalSubject").alias("uid"),
+                    pl.when(email.str.ends_with(".gserviceaccount.com")).then(99).otherwise(1).alias("type_id"),
+                ).alias("user"),
+                authorizations.alias("authorizations"),
+            ).alias("actor"),
+            pl.struct(pl.when(is_ip).then(address).alias("ip"), pl.when(~is_ip).then(address).alias("name")).alias(
+                "src_endpoint"
+            ),
+            pl.struct(caller.field("callerSuppliedUserAgent").alias("user_agent")).alias("http_request"),
+            pl.concat_list(pl.struct(pl.col("resourceName").alias("uid"), pl.col("type"))).alias("resources"),
+        )
+        .sort("time", maintain_order=True)
+    )
+    return _write(rows, ["account", "day"], out)
+
+
+def azure_signin(files: list[Path], out: Path) -> int:
+    """Map sign-ins of Entra."""
+    status, device, place = (pl.col(name).struct for name in ("status", "deviceDetail", "location"))
+    spot = place.field("geoCoordinates").struct
+    logged = pl.col("time").str.to_datetime(FRACTION, time_unit="ms")
+    rows = (
+        pl.concat([pl.read_ndjson(path, schema=SIGN_IN) for path in files])
+        .unnest("properties")
+        .with_columns(pl.col("createdDateTime").str.to_datetime(FRACTION, time_unit="ms").alias("time_dt"))
+        .select(
+            pl.lit(3002).alias("class_uid"),
+            pl.lit(3).alias("category_uid"),
+            pl.lit(1).alias("activity_id"),
+            pl.lit(300_201).alias("type_uid"),
+            pl.col("time_dt").dt.epoch("ms").alias("time"),
+            "time_dt",
+            pl.lit(1).alias("severity_id"),
+            pl.when(status.field("errorCode") == 0).then(1).otherwise(2).alias("status_id"),
+            status.field("errorCode").cast(TEXT).alias("status_code"),
+            status.field("failureReason").alias("status_detail"),
+            status.field("additionalDetails").alias("message"),
+            pl.col("durationMs").alias("duration"),
+            pl.struct(
+                pl.col("id").alias("uid"),
+                pl.col("correlationId").alias("correlation_uid"),
+                pl.col("tenantId").alias("tenant_uid"),
+                pl.col("category").alias("log_name"),
+                logged.dt.epoch("ms").alias("logged_time"),
+                logged.alias("logged_time_dt"),
+                pl.lit("1.1.0").alias("version"),
+                pl.lit(["cloud", "datetime"]).alias("profiles"),
+                pl.struct(
+                    pl.lit("Microsoft Entra ID").alias("name"),
+                    pl.lit("Microsoft").alias("vendor_name"),
+                    pl.col("operationVersion").alias("version"),
+                    pl.struct(pl.col("category").alias("name")).alias("feature"),
+                ).alias("product"),
+            ).alias("metadata"),
+            pl.struct(
+                pl.lit("Azure").alias("provider"),
+                pl.struct(
+                    pl.col("tenantId").alias("uid"), pl.lit("Entra Tenant").alias("type"), pl.lit(99).alias("type_id")
+                ).alias("account"),
+            ).alias("cloud"),
+            pl.struct(
+                pl.col("userId").alias("uid"),
+                pl.col("userPrincipalName").alias("name"),
+                pl.col("userPrincipalName").alias("email_addr"),
+                pl.col("userDisplayName").alias("full_name"),
+                pl.col("userType").alias("type"),
+                pl.lit(1).alias("type_id"),
+            ).alias("user"),
+            pl.struct(pl.col("appId").alias("uid"), pl.col("appDisplayName").alias("name")).alias("service"),
+            pl.struct(pl.col("resourceId").alias("uid"), pl.col("resourceDisplayName").alias("svc_name")).alias(
+                "dst_endpoint"
+            ),
+            pl.struct(
+                pl.col("ipAddress").alias("ip"),
+                device.field("deviceId").alias("uid"),
+                device.field("displayName").alias("name"),
+                pl.struct(device.field("operatingSystem").alias("name"), pl.lit(100).alias("type_id")).alias("os"),
+                pl.struct(
+                    place.field("city"),
+                    place.field("state").alias("region"),
+                    place.field("countryOrRegion").alias("country"),
+                    pl.concat_list(spot.field("longitude"), spot.field("latitude")).alias("coordinates"),
+                ).alias("location"),
+            ).alias("src_endpoint"),
+            pl.struct(pl.col("userAgent").alias("user_agent")).alias("http_request"),
+            pl.struct(pl.col("sessionId").alias("uid")).alias("session"),
+            (pl.col("authenticationRequirement") == "multiFactorAuthentication").alias("is_mfa"),
+            pl.lit(0).alias("auth_protocol_id"),
+            pl.lit("interactiveUser").alias("logon_type"),
+            pl.lit(99).alias("logon_type_id"),
         )
         .sort("time", maintain_order=True)
     )

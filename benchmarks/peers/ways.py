@@ -50,6 +50,8 @@ LATER = {
     "src_service": "pkt-src-aws-service",
     "dst_service": "pkt-dst-aws-service",
 }
+CLASSES = {"aws.vpc_flow": "network_activity", "gcp.audit": "api_activity", "azure.signin": "authentication"}
+"""The class of each log type that has one."""
 KEPT = 1_000
 """Events that the slowest peer is given; its time is multiplied."""
 
@@ -96,7 +98,7 @@ def duckdb(logs: Logs) -> int:
             lines = [str(path) for path in _split(logs.files, logs.out)]
             filled = _filled("cloudtrail.sql", files=_sql(lines), out=_sql(str(logs.out / "lake")))
         elif logs.log_type != "aws.vpc_flow":
-            name, files = f"{logs.log_type.replace('.', '_')}.sql", [str(path) for path in logs.files]
+            name, files = f"{_stem(logs.log_type)}.sql", [str(path) for path in logs.files]
             filled = _filled(name, files=_sql(files), out=_sql(str(logs.out / "lake")))
         else:
             names = _header(logs.files[0])
@@ -121,11 +123,12 @@ def polars(logs: Logs) -> int:
 
     if logs.log_type == "aws.cloudtrail":
         return in_polars.cloudtrail(_split(logs.files, logs.out), logs.out / "lake")
-    return in_polars.vpc_flow(logs.files, logs.out / "lake")
+    mapped = {"aws.vpc_flow": in_polars.vpc_flow, "gcp.audit": in_polars.gcp_audit}
+    return mapped.get(logs.log_type, in_polars.azure_signin)(logs.files, logs.out / "lake")
 
 
 def tenzir(logs: Logs) -> int:
-    name = "cloudtrail.tql" if logs.log_type == "aws.cloudtrail" else "vpc_flow.tql"
+    name = f"{_stem(logs.log_type)}.tql"
     logs.out.mkdir(parents=True)
     pipeline = logs.out / "pipeline.tql"
     pipeline.write_text(
@@ -141,24 +144,22 @@ def tenzir(logs: Logs) -> int:
 def pyvrl(logs: Logs) -> int:
     import pyvrl as library
 
-    names = _header(logs.files[0])
-    form = (
-        "" if len(names) == len(flow.DEFAULT) else f', format: "{" ".join(name.replace("-", "_") for name in names)}"'
-    )
-    transform = library.Transform(_filled("vpc_flow.vrl", format=form))
-    events = (
-        transform.remap({"message": line})
-        for path in logs.files
-        for line in gzip.decompress(path.read_bytes()).decode().splitlines()[1:]
-    )
-    return _write(logs.log_type, "network_activity", events, logs.out)
+    form, first = "", 0
+    if logs.log_type == "aws.vpc_flow":
+        names, first = _header(logs.files[0]), 1
+        if len(names) != len(flow.DEFAULT):
+            form = f', format: "{" ".join(name.replace("-", "_") for name in names)}"'
+    transform = library.Transform(_filled(f"{_stem(logs.log_type)}.vrl", format=form))
+    events = (transform.remap({"message": line}) for path in logs.files for line in _lines(path)[first:])
+    return _write(logs.log_type, CLASSES[logs.log_type], events, logs.out)
 
 
 def ocsf_mapper(logs: Logs) -> int:
     from ocsf_mapper import apply_stream_with_class
 
-    config = json.loads(_filled("cloudtrail.ocsf-mapper.json"))
-    lines = (line.decode() for path in _split(logs.files, logs.out) for line in path.read_bytes().splitlines())
+    config = json.loads(_filled(f"{_stem(logs.log_type)}.ocsf-mapper.json"))
+    files = _split(logs.files, logs.out) if logs.log_type == "aws.cloudtrail" else logs.files
+    lines = (line for path in files for line in _lines(path))
     found: dict[str, list[Any]] = {}
     for event, event_class in apply_stream_with_class(config, lines):
         found.setdefault(event_class, []).append(event)
@@ -170,7 +171,7 @@ def ocsfkit(logs: Logs) -> int:
 
     mapping = json.loads((HERE / "vpc_flow.ocsfkit.json").read_text())
     names = _header(logs.files[0])
-    lines = gzip.decompress(logs.files[0].read_bytes()).decode().splitlines()[1 : KEPT + 1]
+    lines = _lines(logs.files[0])[1 : KEPT + 1]
     events = (
         apply_mapping({n: v for n, v in zip(names, line.split(" "), strict=True) if v != "-"}, mapping).event
         for line in lines
@@ -229,6 +230,18 @@ def _split(files: list[Path], out: Path) -> list[Path]:
     return made
 
 
+def _stem(log_type: str) -> str:
+    """Return how the files of a log type in this folder are called."""
+    return log_type.removeprefix("aws.").replace(".", "_")
+
+
+def _lines(path: Path) -> list[str]:
+    from isal import igzip
+
+    data = path.read_bytes()
+    return (igzip.decompress(data) if path.suffix == ".gz" else data).decode().removesuffix("\n").split("\n")
+
+
 def _header(path: Path) -> list[str]:
     with gzip.open(path, "rt") as text:
         return text.readline().split()
@@ -236,11 +249,6 @@ def _header(path: Path) -> list[str]:
 
 def _filled(name: str, **more: str) -> str:
     """Return a file of this folder with paths and rules in it."""
-    rules = " else ".join(
-        f'if eventName.match_regex("^(?:{"|".join(p for p in PREFIXES if table.OPERATION[p] == number)})") '
-        f"{{\n    activity = {number}\n  }}"
-        for number in sorted(set(table.OPERATION.values()))
-    )
     given = {
         "sign_in": _sql(list(table.SIGN_IN))[1:-1],
         "account_change": _sql(list(table.ACCOUNT_CHANGE))[1:-1],
@@ -256,17 +264,33 @@ def _filled(name: str, **more: str) -> str:
         "identity_services_list": json.dumps(list(table.IDENTITY_SERVICES)),
         "user_type_record": json.dumps(table.USER_TYPE),
         "protocol_record": json.dumps(flow.PROTOCOL),
-        "operation_rules": f"{rules} else {{\n    activity = 99\n  }}",
+        "operation_rules": _rules("eventName", table.OPERATION),
         "sign_in_names": json.dumps(list(table.SIGN_IN)),
         "account_change_names": json.dumps(list(table.ACCOUNT_CHANGE)),
         "operation_record": json.dumps({prefix: table.OPERATION[prefix] for prefix in PREFIXES}),
         "gcp_map": _map(audit.ACTIVITY),
         "gcp_prefixes": "|".join(sorted(audit.ACTIVITY, key=len, reverse=True)),
+        "gcp_record": json.dumps(audit.ACTIVITY),
+        "gcp_rules": _rules("word", audit.ACTIVITY),
         "gcp_codes": _map(CODES),
+        "gcp_codes_record": json.dumps(CODES),
+        "gcp_code_texts": json.dumps({code: code for code in CODES}),
         "ocsf_mapper_common": (HERE / "cloudtrail-common.ocsf-mapper.json").read_text(),
         **more,
     }
     return string.Template((HERE / name).read_text()).substitute(given)
+
+
+def _rules(field: str, activities: dict[str, int]) -> str:
+    """Return TQL that sets the activity by what a field begins with."""
+    return (
+        "".join(
+            f'if {field}.match_regex("^(?:{"|".join(p for p, found in activities.items() if found == number)})") '
+            f"{{\n    activity = {number}\n  }} else "
+            for number in sorted(set(activities.values()))
+        )
+        + "{\n    activity = 99\n  }"
+    )
 
 
 def _map(values: dict[str, int] | dict[str, str]) -> str:

@@ -239,3 +239,15 @@ def test_redacted_addresses() -> None:
     assert mapped.mapped == 1
     assert not any(address in str(lines([mapped], "1.1.0")) for address in ("203.0.113.9", "198.51.100.7"))
     assert json.loads(reject["record"])["SrcPublicIps"] == "REDACTED"
+
+
+def test_a_long_text_beside_many_addresses_is_not_repeated() -> None:
+    """A row whose addresses would take much more than its own bytes is a reject, and the rows around it are events."""
+    hostile = {**ROW, "SrcPublicIps": " ".join(["203.0.113.9|1|1|1|1|1|1"] * 9000), "NsgList": "x" * 400_000}
+
+    mapped = mapper(LOG_TYPE).map(RawBatch([json.dumps(row).encode() for row in (ROW, hostile, ROW)]))
+
+    assert (mapped.records, mapped.mapped) == (3, 2)
+    assert sum(batch.events.num_rows for batch in mapped.batches) == 2
+    assert mapped.rejects["record"].to_pylist() == [json.dumps(hostile).encode()]
+    assert "more than 32 times its own" in mapped.rejects["reason"][0].as_py()

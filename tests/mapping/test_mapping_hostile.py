@@ -139,6 +139,36 @@ def test_any_depth(depth: int, opening: bytes) -> None:
     assert mapped.records == mapped.mapped + mapped.rejects.num_rows == 1
 
 
+@pytest.mark.parametrize("beside", ["b", "other"])
+def test_a_long_text_beside_many_elements_is_not_repeated(beside: str) -> None:
+    """A record whose elements would be rows of much more than its own bytes is a reject, whatever is long in it."""
+    exploding = toy({"message": at("f[].a"), "comment": at("b")}, parse=JsonRecords(explode="f[]"))
+    hostile = json.dumps({"f": [{"a": "x"}] * 20_000, beside: "y" * 500_000}).encode()
+
+    mapped = outcome_of_rows(exploding, hostile)
+
+    assert mapped.rejects["record"].to_pylist() == [hostile]
+    assert "more than 32 times its own" in reasons(mapped)[0][0]
+
+
+def test_many_elements_are_no_reason_to_refuse_a_record() -> None:
+    """It is what stands beside them that would be repeated."""
+    exploding = toy({"message": at("f[].a"), "comment": at("b")}, parse=JsonRecords(explode="f[]"))
+
+    mapped = outcome_of_rows(exploding, json.dumps({"f": [{"a": "x"}] * 20_000, "b": "y" * 20}).encode())
+
+    assert mapped.rejects.num_rows == 0
+    assert sum(batch.events.num_rows for batch in mapped.batches) == 20_004
+
+
+def outcome_of_rows(exploding: Any, record: bytes) -> Mapped:
+    """Return what becomes of a record between two of two elements each."""
+    good = b'{"f": [{"a": "x"}, {"a": "y"}], "b": "z"}'
+    mapped: Mapped = exploding.map(RawBatch([good, record, good]))
+    assert mapped.records == mapped.mapped + mapped.rejects.num_rows == 3
+    return mapped
+
+
 def test_deep_records_have_a_reason() -> None:
     """What is nested too deeply says so."""
     mapped = outcome(b'{"other": ' + b"[" * 10_000 + b"]" * 10_000 + b"}")

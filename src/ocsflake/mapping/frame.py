@@ -83,6 +83,7 @@ class Frame:
         origins: Runs of (number of records, where they came from).
         rejects: Records that could not be parsed, and are not among `read`.
         skipped: What is no record by the vendor's own design, counted by name.
+        refused: The number of a record without rows, and why it has none.
         nulled: Texts that the parser made null already.
     """
 
@@ -95,6 +96,7 @@ class Frame:
     origins: tuple[tuple[int, Mapping[str, str]], ...]
     rejects: tuple[Reject, ...] = ()
     skipped: Mapping[str, int] = field(factory=dict)
+    refused: Mapping[int, str] = field(factory=dict)
     nulled: frozenset[str] = frozenset()
 
     def origins_of(self, records: Sequence[int]) -> list[Mapping[str, str]]:
@@ -139,6 +141,7 @@ def concat(frames: Sequence[Frame]) -> Frame:
         origins=tuple(run for f in frames for run in f.origins),
         rejects=tuple(reject for f in frames for reject in f.rejects),
         skipped=_sum_counts(f.skipped for f in frames),
+        refused={s + n: why for f, s in zip(frames, record_starts, strict=True) for n, why in f.refused.items()},
         nulled=frozenset.intersection(*(f.nulled for f in frames)),
     )
 

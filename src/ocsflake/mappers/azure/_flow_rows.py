@@ -16,6 +16,8 @@ from attrs import evolve, frozen
 
 from ocsflake.mappers.azure._shapes import RECORDS
 from ocsflake.mapping.leftovers import Leftovers
+from ocsflake.mapping.lists import row_numbers
+from ocsflake.mapping.shred import swollen
 from ocsflake.mapping.unmapped import column_leaves
 from ocsflake.mapping.values import string_text, with_nulls
 
@@ -77,8 +79,13 @@ def _spread(frame: Frame) -> Frame:
     """Return a frame with a row for each public address."""
     whole = pc.is_null(pa.nulls(frame.rows))
     for name in ADDRESSES:
-        text = pc.if_else(whole, pc.fill_null(_text(frame, name), ""), "")
-        entries = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(text))
+        entries = _entries(frame, name, whole)
+        if refused := swollen(frame, frame.columns, pc.list_value_length(entries).to_pylist()):
+            of = row_numbers(frame.rows) if frame.record_of is None else frame.record_of
+            kept = pc.indices_nonzero(pc.invert(pc.is_in(of, value_set=pa.array(refused, pa.int32())))).cast(pa.int32())
+            frame, whole = _taken(frame, kept, {}), whole.take(kept)
+            frame = evolve(frame, record_of=of.take(kept), refused={**frame.refused, **refused})
+            entries = _entries(frame, name, whole)
         if len(entries.flatten()) > frame.rows:
             column, rows = frame.columns[name], pc.list_parent_indices(entries).cast(pa.int32())
             spelt = msgspec.json.encode if pa.types.is_binary(column.type) else str
@@ -95,6 +102,12 @@ def _spread(frame: Frame) -> Frame:
             whole = pc.and_not(whole, several).take(rows)
             frame = _taken(frame, rows, {name: pa.array(values, column.type)})
     return frame
+
+
+def _entries(frame: Frame, name: str, whole: pa.Array) -> pa.Array:
+    """Return the entries of a column in the rows that are `whole`; one, which is empty, in all others."""
+    text = pc.if_else(whole, pc.fill_null(_text(frame, name), ""), "")
+    return pc.utf8_split_whitespace(pc.utf8_trim_whitespace(text))
 
 
 def _left_over(frame: Frame) -> Frame:
