@@ -76,6 +76,14 @@ def test_bounded() -> None:
     assert source.batches <= 3
 
 
+def test_one_more_for_each_that_is_done() -> None:
+    """However many splits there are, those that are begun keep their distance."""
+    source = Remote(200)
+
+    for done, _ in enumerate(read_ahead(source, splits(200))):
+        assert len(source.begun) <= done + 3
+
+
 def test_broken() -> None:
     """A split that cannot be read raises in its turn, after those before it were given out."""
     records = (raw.records for _, raws in read_ahead(Remote(5, broken="2"), splits(5)) for raw in raws)

@@ -1,4 +1,4 @@
-"""Bounds of time: an event of a day that nobody looks at is a reject, until wider bounds bring it in."""
+"""Bounds: an event of a day that nobody looks at is a reject until wider bounds bring it in; long names cost little."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import ocsflake
 from ocsflake import pipeline
 from ocsflake.errors import ConfigError
 from ocsflake.lake import Lake
+from ocsflake.mapping.drift import _misplaced
 from ocsflake.report import Counts
 from ocsflake.times import Reach, reach
 from pipeline_logs import Parts, record
@@ -72,3 +73,22 @@ def test_no_age(wrong: str, tmp_path: Path) -> None:
     """What is no age is refused before anything is read."""
     with pytest.raises(ConfigError, match="max_age"):
         ocsflake.run(source(), Lake(tmp_path / "lake"), max_age=wrong)
+
+
+class Asked(dict[str, bool]):
+    """Places that count the characters of what they are asked for."""
+
+    characters = 0
+
+    def get(self, path: str, default: object = None) -> object:  # type: ignore[override]
+        self.characters += len(path)
+        return super().get(path, default)
+
+
+def test_a_name_of_brackets() -> None:
+    """A key of a megabyte that looks like a path of lists is gone through once, not once for each of its brackets."""
+    places = Asked({"resources": True, "requestParameters.instancesSet": False})
+
+    assert _misplaced("[]" * 500_000, places) is None
+    assert _misplaced("requestParameters.instancesSet[].x", places) == ("requestParameters.instancesSet", "list")
+    assert places.characters < 1_000

@@ -63,3 +63,30 @@ def test_bomb() -> None:
 
     assert word == "SourceError"
     assert int(megabytes) < 200
+
+
+LEAK = """
+import io, resource
+import pyarrow as pa
+from ocsflake.errors import SourceError
+from ocsflake.sources.streams import read_batches
+cut = pa.compress(bytes(range(256)) * 8, codec="zstd", asbytes=True)[:-4]
+def fails(times):
+    for _ in range(times):
+        try:
+            list(read_batches(io.BytesIO(cut), "cut"))
+        except SourceError:
+            continue
+        raise SystemExit("it was read")
+fails(500)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+fails(4000)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_truncated_again_and_again() -> None:
+    """Thousands of zstd streams that break off keep no memory, which is 4 kB at least for each one that leaks."""
+    done = subprocess.run([sys.executable, "-c", LEAK], capture_output=True, text=True, check=True)
+
+    assert int(done.stdout) < 4

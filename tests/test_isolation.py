@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import ocsflake
-from pipeline_logs import bad, record, save
+from pipeline_logs import Parts, bad, record, save
 
 sys.path.append(str(Path(__file__).parent / "lake"))
 from parquet_pages import pages
@@ -58,6 +59,58 @@ def test_no_bytes_of_another_account(tmp_path: Path) -> None:
             word for account, marker in ACCOUNTS.items() if account != whose for word in (marker, account.encode())
         ]
         assert [word for word in others if word in content] == []
+
+
+HOSTILE = [
+    "../../../../etc",
+    "..",
+    ".",
+    "",
+    "a_b",
+    "a=b",
+    "a b",
+    "a%2Fb",
+    "a/b",
+    "a\nb",
+    "a\0b",
+    "x" * 10_000,
+    "x" * 250,
+]
+HOSTILE += [
+    "\u202ea",
+    "\x1b[31m",
+    "external",
+    "external_a_b",
+    " 111122223333",
+    "a_h0123456789abcdef",
+    "\ud800",
+    "\uff11" * 12,
+]
+HOSTILE += ["<script>alert(1)</script>", "'; DROP TABLE x; --", "=cmd|' /C calc'!A0", "111122223333", "444455556666"]
+
+
+def test_hostile_accounts(tmp_path: Path) -> None:
+    """Whatever an account or a Region is called, nothing is outside, and no two accounts share a partition."""
+    records = [
+        record(number, recipientAccountId=text, awsRegion=text, eventName="GetObject")
+        for number, text in enumerate(HOSTILE)
+    ]
+    source = Parts({"<script>": records}, name="<script>\x1b[31m")
+    lake = ocsflake.Lake(tmp_path / "lake")
+
+    report = ocsflake.run(source, lake, rejects=tmp_path / "rejects")
+
+    assert report.counts.records == report.counts.written + report.counts.rejects == len(HOSTILE)
+    files = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
+    key = r"lake/ext/aws_cloudtrail_6003/region=[a-z0-9-]+/accountId=[A-Za-z0-9_.-]{1,64}/eventDay=2026030[12]/[^/]+"
+    ours = rf"{key}|lake/\.ocsflake/checkpoints\.db|rejects/aws\.cloudtrail/[0-9a-f]+\.jsonl"
+    assert [name for name in files if not re.fullmatch(ours, name)] == []
+    rows = lake.query("SELECT accountid, cloud.account.uid AS uid FROM aws_cloudtrail_6003").to_pylist()
+    assert {"a_b", "a=b", "a b", "111122223333"} <= {row["uid"] for row in rows}
+    assert len({row["accountid"] for row in rows}) == len({row["uid"] for row in rows}) == len(rows)
+    assert not [finding for finding in lake.doctor().findings if finding.level == "error"]
+    for shown in (report._repr_html_(), ocsflake.read(source)._repr_html_()):
+        assert "<script" not in shown
 
 
 def tree(root: Path) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 
-from ocsflake.marks import is_in, mark_of, pack, unpack
+from ocsflake.marks import among, is_in, mark_of, pack, unpack
 
 
 def test_there_and_back() -> None:
@@ -30,3 +30,12 @@ def test_texts_are_kept_apart() -> None:
     """Where one text ends and the next begins makes a difference, and half a character is a text too."""
     assert mark_of("ab", "c") != mark_of("a", "bc")
     assert len(mark_of("\ud800")) == 12
+
+
+def test_among() -> None:
+    """Of some marks, those that are kept are found, in any number of texts."""
+    kept = [mark_of(str(number)) for number in range(100)]
+    data = b"".join(map(b64decode, (pack(kept[:30]), pack([]), pack(kept[30:]))))
+
+    assert among([kept[3], mark_of("x"), kept[99]], data) == {kept[3], kept[99]}
+    assert among([], data) == among(kept, b"") == set()

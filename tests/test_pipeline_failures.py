@@ -90,6 +90,7 @@ class TestBrokenSplits:
         report = ocsflake.run(source, ocsflake.Lake(tmp_path), checkpoints=store)
 
         assert (report.counts, len(report.failures)) == (Counts(), 1)
+        assert [(each.source, each.log_type) for each in report.sources] == [("parts", "aws.cloudtrail")]
         assert store.load("parts") == (None, None)
         assert rows(tmp_path) == Counter()
 

@@ -5,14 +5,24 @@ from __future__ import annotations
 import json
 import logging
 import pickle
-from typing import TYPE_CHECKING
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 import ocsflake
+from ocsflake import gcp
 from ocsflake.errors import OcsflakeError
 from ocsflake.lake import Lake
 from ocsflake.lake.s3 import S3Storage
+from ocsflake.sources.google_workspace import reports
+from ocsflake.testing.azure_eventhub import EventHub
+from ocsflake.testing.azure_monitor import IssuedTokens, LogAnalytics, Row
+from ocsflake.testing.google_workspace_reports import reports_server
 from pipeline_logs import bad, record, save
 
 if TYPE_CHECKING:
@@ -120,3 +130,130 @@ def test_an_endpoint_that_is_not_there(tmp_path: Path, caplog: pytest.LogCapture
         ocsflake.run(source, Lake("s3://bucket/lake", storage=storage), rejects=tmp_path / "rejects")
     assert SECRET not in f"{caught.value!r} {caught.value} {vars(caught.value)} {caught.getrepr()}"
     assert SECRET not in ours(caplog)
+
+
+def nothing_tells(folder: Path, caplog: pytest.LogCaptureFixture, *said: object) -> None:
+    """No secret is in what a run said and logged, nor in a file below a folder."""
+    assert SECRET not in repr([f"{each!r} {each} {getattr(each, '__dict__', '')}" for each in said])
+    assert ours(caplog) != "[]"
+    assert SECRET not in ours(caplog)
+    for path in folder.rglob("*"):
+        assert SECRET not in str(path)
+        assert path.is_dir() or SECRET.encode() not in path.read_bytes(), path
+
+
+def both(source: object, folder: Path, caplog: pytest.LogCaptureFixture, break_it: Callable[[], object]) -> None:
+    """Run a source with a failing service, and again when it works; neither tells a secret."""
+    caplog.set_level(logging.DEBUG, logger="ocsflake")
+    break_it()
+    said: list[object] = [source]
+    for _ in range(2):
+        try:
+            said.append(ocsflake.run(source, Lake(folder / "lake"), rejects=folder / "rejects", max_age=None))
+        except OcsflakeError as error:
+            said.append(error)
+    first, last = said[1:]
+    assert isinstance(first, OcsflakeError) or first.failures
+    assert last.counts.written == 1
+    nothing_tells(folder, caplog, *said, *getattr(first, "failures", ()), last._repr_html_())
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_event_hubs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The key of a connection string is in nothing that a run against Event Hubs leaves or says."""
+    event = {"time": "2026-03-02T07:00:00Z", "operationName": "A/B/WRITE", "eventDataId": "1", "level": "Error"}
+    with EventHub() as hub:
+        hub.add(0, [json.dumps({"records": [event, event | {"time": None}]}).encode()])
+        text = hub.connection_string.replace("not-a-secret", SECRET)
+        source = ocsflake.source("azure.eventhub", log_type="azure.activity", connection_string=text)
+        both(source, tmp_path, caplog, lambda: hub.trouble("denied"))
+
+
+def test_log_analytics(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The token that a client sends is in nothing that a run against Log Analytics leaves or says."""
+    from azure.core.credentials import AzureKeyCredential
+    from azure.core.pipeline.policies import AzureKeyCredentialPolicy
+    from azure.monitor.query import LogsQueryClient
+
+    workspace, now = "11111111-2222-3333-4444-555555555555", datetime(2026, 3, 2, tzinfo=UTC)
+    columns = {"TimeGenerated": "datetime", "OperationNameValue": "string", "EventDataId": "string"}
+    row = {"TimeGenerated": f"{now:%Y-%m-%dT%H:%M:%S}Z", "OperationNameValue": "A/B/WRITE", "EventDataId": "1"}
+    with LogAnalytics() as server:
+        server.add(workspace, "AzureActivity", [Row(row, now)], columns)
+        policy = AzureKeyCredentialPolicy(AzureKeyCredential(SECRET), "Authorization", prefix="Bearer")
+        client = LogsQueryClient(IssuedTokens(), endpoint=server.url, authentication_policy=policy)
+        until = now + timedelta(hours=1)
+        given = {"workspace": workspace, "client": client, "since": now - timedelta(hours=1), "until": until}
+        source = ocsflake.source("azure.monitor", log_type="azure.activity", per_second=1e6, **given)
+        both(source, tmp_path, caplog, lambda: server.fail(403))
+
+
+ASKED: list[str] = []
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A storage account that takes no signature."""
+
+    def do_GET(self) -> None:
+        """Refuse, and repeat what was asked, as a proxy may."""
+        ASKED.append(self.path)
+        body = f"<Error><Code>AuthenticationFailed</Code><Message>{self.path}</Message></Error>".encode()
+        self.send_response(403)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_shared_access_signature(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A SAS token is in nothing that a run leaves or says, even if the service says it."""
+    caplog.set_level(logging.DEBUG, logger="ocsflake")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        uri = f"http://127.0.0.1:{server.server_port}/account/logs"
+        given = {"uri": uri, "credential": f"sv=2024-11-04&sig={SECRET}"}
+        source = ocsflake.source("azure.blob", log_type="azure.activity", **given)
+
+        report = ocsflake.run(source, Lake(tmp_path / "lake"), rejects=tmp_path / "rejects")
+        server.shutdown()
+
+    assert report.failures
+    assert SECRET in ASKED[0]
+    nothing_tells(tmp_path, caplog, source, report, *report.failures, report._repr_html_())
+
+
+def test_a_service_account(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """Neither the key of a service account nor the tokens that it gets are in what a run leaves or says."""
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    options = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    key = made.private_bytes(*options).decode()
+    file = tmp_path_factory.mktemp("account") / "account.json"
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    with reports_server() as server:
+        about = {"type": "service_account", "project_id": "p", "private_key": key, "private_key_id": f"{SECRET}-id"}
+        about |= {"client_email": "reader@p.iam.gserviceaccount.com", "token_uri": f"{server.url}/token"}
+        file.write_text(json.dumps(about))
+        server.tokens.add(f"{SECRET}-token")
+        time = f"{datetime.now(UTC) - timedelta(hours=2):%Y-%m-%dT%H:%M:%S.000Z}"
+        events = [{"type": "login", "name": "login_success"}]
+        name = {"time": time, "uniqueQualifier": "1", "applicationName": "login"}
+        who = {"callerType": "USER", "email": "ana@example.com", "profileId": "1"}
+        server.activities.append(
+            {"kind": "admin#reports#activity", "id": name, "actor": who, "ipAddress": "192.0.2.7", "events": events}
+        )
+        given = {"applications": "login", "since": "3h", "endpoint": server.url, "subject": "admin@example.com"}
+        source = ocsflake.source("google_workspace.reports", log_type="google_workspace.activity", **given)
+        gcp.default_credentials.cache_clear()
+        reports._session.cache_clear()
+        both(source, tmp_path, caplog, lambda: server.fail("PERMISSION_DENIED"))
+        [issued] = server.tokens - {f"{SECRET}-token"}
+    gcp.default_credentials.cache_clear()
+    reports._session.cache_clear()
+
+    kept = ours(caplog).encode() + b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert [each for each in (issued, *key.splitlines()[1:-1]) if each.encode() in kept] == []

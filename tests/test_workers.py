@@ -17,7 +17,7 @@ import pytest
 import ocsflake
 from ocsflake.checkpoints import MemoryCheckpoints
 from ocsflake.errors import ConfigError, LakeError, RejectedRecordsError
-from pipeline_logs import Overlapping, bad, events, objects, record, rows, save
+from pipeline_logs import Overlapping, Parts, bad, events, objects, record, rows, save
 from slow_source import Slow
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def test_what_is_rejected_or_broken(logs: Path, tmp_path: Path) -> None:
 
 
 def test_a_worker_that_is_killed(logs: Path, tmp_path: Path) -> None:
-    """The run says so, and the next one does the same commits again, with workers or without."""
+    """The run says so, and the next one does the same commits again, with workers or without, and nowhere else."""
     lake, store = ocsflake.Lake(tmp_path / "lake"), MemoryCheckpoints()
     ended = threading.Event()
 
@@ -88,16 +88,21 @@ def test_a_worker_that_is_killed(logs: Path, tmp_path: Path) -> None:
     killer.start()
     try:
         with pytest.raises(LakeError, match="a worker process ended before its commit was done"):
-            ocsflake.run(Slow(trail(logs)), lake, checkpoints=store, commit_bytes=1, workers=2)
+            ocsflake.run(Slow(trail(logs)), lake, checkpoints=store, since="2026-03-02", commit_bytes=1, workers=2)
     finally:
         ended.set()
         killer.join()
 
-    save(logs / "3.json.gz", map(record, range(30, 35)))
+    with pytest.raises(ConfigError, match="interrupted .* elsewhere: naming was 'log_type' and is 'class'"):
+        ocsflake.run(trail(logs), ocsflake.Lake(lake.root, naming="class"), checkpoints=store)
     report = ocsflake.run(trail(logs), lake, checkpoints=store)
 
-    assert report.counts.written == 35
-    assert events(range(35)) == rows(lake.root)
+    wanted = [number for number in range(30) if number // 2 % 2]  # those of the day that the first run asked for
+    assert report.counts.written == len(wanted)
+    assert (store.load(trail(logs).name)[0] or {})["job"] is None
+    save(logs / "3.json.gz", map(record, range(30, 35)))
+    ocsflake.run(trail(logs), lake, checkpoints=store)
+    assert events([*wanted, *range(30, 35)]) == rows(lake.root)
 
 
 def test_workers_end_with_the_run(logs: Path, tmp_path: Path) -> None:
@@ -166,6 +171,18 @@ def test_what_one_process_must_read(tmp_path: Path) -> None:
 
     assert report.counts.written == 2
     assert report.counts.duplicates == 1
+
+
+def test_a_client_of_its_own(tmp_path: Path) -> None:
+    """A client cannot be sent to others, so this process reads for it."""
+
+    class Own(Parts):
+        client = threading.Lock()
+
+    source = Own({"a": [record(1)], "b": [record(2)]})
+
+    assert ocsflake.run(source, ocsflake.Lake(tmp_path), commit_bytes=1, workers=2).counts.written == 2
+    assert source.reads == ["a", "b"]
 
 
 def test_no_workers(logs: Path, tmp_path: Path) -> None:

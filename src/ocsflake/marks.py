@@ -7,10 +7,13 @@ from bisect import bisect_left
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+import pyarrow as pa
+import pyarrow.compute as pc
 
-__all__ = ["is_in", "mark_of", "pack", "unpack"]
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+__all__ = ["among", "is_in", "mark_of", "pack", "unpack"]
 
 _SIZE = 12
 
@@ -38,3 +41,10 @@ def is_in(found: bytes, data: bytes) -> bool:
     """
     place = bisect_left(range(len(data) // _SIZE), found, key=lambda n: data[n * _SIZE : (n + 1) * _SIZE])
     return data[place * _SIZE : (place + 1) * _SIZE] == found
+
+
+def among(marks: Collection[bytes], data: bytes) -> set[bytes]:
+    """Return which of some marks are among those of texts that were decoded from base 64, however many these are."""
+    kind = pa.binary(_SIZE)
+    known = pa.Array.from_buffers(kind, len(data) // _SIZE, [None, pa.py_buffer(data)])
+    return set(known.filter(pc.is_in(known, value_set=pa.array(marks, kind))).to_pylist())

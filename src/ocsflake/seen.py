@@ -7,11 +7,12 @@ source says that they cannot come again.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from ocsflake.marks import mark_of, pack, unpack
+from ocsflake.marks import among, mark_of, pack, unpack
 from ocsflake.model import Overlaps, Split
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class Seen:
     def __init__(self, doc: Mapping[str, Any]) -> None:
         self.dropped = 0
         self._stored: list[list[Any]] = list(doc.get("seen") or ())
-        self._known = {mark for *_, packed in self._stored for mark in unpack(packed)}
+        self._packed = b"".join(b64decode(packed) for *_, packed in self._stored)  # a set takes seven times the memory
+        self._known: set[bytes] = set()
         self._new: dict[str, set[bytes]] = {}
         intended = (doc.get("intent") or {}).get("ids")
         self._intended = None if intended is None else {name: unpack(ids) for name, ids in intended.items()}
@@ -49,9 +51,10 @@ class Seen:
                 yield raw
                 continue
             kept = []
-            for place, name in enumerate(raw.ids):
-                mark = mark_of(name)
-                if mark in self._known:
+            marks = [mark_of(name) for name in raw.ids]
+            stored = among(marks, self._packed)
+            for place, mark in enumerate(marks):
+                if mark in stored or mark in self._known:
                     self.dropped += 1
                 elif intended is None or mark in intended:
                     self._known.add(mark)

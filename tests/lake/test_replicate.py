@@ -88,6 +88,14 @@ def test_a_compaction_on_one_side_doubles_nothing(compacted: str, tmp_path: Path
     assert target.usage().total.rows == 20
 
 
+def test_it_says_what_was_done() -> None:
+    """The first three of the partitions that are held are named."""
+    text = "2 objects copied (3,000 bytes), 1 were there already"
+
+    assert str(Replicated(2, 3_000, 1)) == text
+    assert str(Replicated(2, 3_000, 1, held=("a", "b", "c", "d"))) == f"{text}, 4 partitions held: a, b, c"
+
+
 def test_lakes_of_one_region_meet_in_a_partition(tmp_path: Path) -> None:
     """What another lake rolled up, compacted or not, holds nothing back."""
     origins, target = [Lake(tmp_path / name) for name in "ab"], Lake(tmp_path / "all")

@@ -403,6 +403,17 @@ class TestGrowth:
 
         assert reader.run() == b'{"n": "torn"}\n' + B
 
+    @pytest.mark.parametrize("lines", [2_000, 200_000], ids=["some", "many"])
+    def test_torn_line_of_a_long_file(self, tmp_path: Path, lines: int) -> None:
+        """However much there is before it, and whatever came after it, the line is read whole and nothing else is."""
+        long = b'{"n": "a line of forty bytes or so"}\n' * lines
+        path = write(tmp_path / "a", long + b'{"n": "to', LONG_AGO)
+        reader = Reader(path)
+        reader.run()
+        write(path, long + b'{"n": "torn"}\n' + B.strip())
+
+        assert reader.run() == b'{"n": "torn"}\n' + B.strip()
+
     def test_torn_only_line(self, tmp_path: Path) -> None:
         """That holds for the only line of a file, too."""
         path = write(tmp_path / "a", b"2 ACC", LONG_AGO)

@@ -108,19 +108,42 @@ class TestRuns:
         assert run(given, tmp_path).counts.records == 0
 
     def test_forgets(self, server: PubSubServer, subscription: str, tmp_path: Path) -> None:
-        """What was taken is remembered for as long as it may come again, and the messages themselves are not."""
+        """A million ids are remembered, at 16 bytes each, however old they are, and the messages themselves are not."""
         given, checkpoints = source(server, subscription), MemoryCheckpoints()
         publish(server, subscription, range(50))
         run(given, tmp_path, checkpoints=checkpoints)
-        doc, _ = checkpoints.load(given.name)
-        assert len(doc["seen"]) == 1
+        doc, revision = checkpoints.load(given.name)
+        assert (len(doc["seen"]), doc["state"]) == (1, {"taken": 50})
         assert len(json.dumps(doc)) < 1500 + 50 * 16
-        publish(server, subscription, [90], NOW + timedelta(days=9))
+        publish(server, subscription, [7, 90], NOW + timedelta(days=99))
 
-        run(given, tmp_path, NOW + timedelta(days=9), checkpoints=checkpoints)
+        later = run(given, tmp_path, NOW + timedelta(days=99), checkpoints=checkpoints)
+
+        assert (later.counts.written, later.counts.duplicates) == (1, 1)
+        doc, revision = checkpoints.load(given.name)
+        assert [detail["taken"] for _, detail, _ in doc["seen"]] == [50, 52]
+
+        checkpoints.save(given.name, doc | {"state": {"taken": 1_000_049}}, revision)
+        publish(server, subscription, [91])
+        run(given, tmp_path, checkpoints=checkpoints)
 
         doc, _ = checkpoints.load(given.name)
-        assert [detail["published"] for _, detail, _ in doc["seen"]] == [doc["state"]["published"]]
+        assert [detail["taken"] for _, detail, _ in doc["seen"]] == [52, 1_000_050]
+
+    def test_checkpoint_of_before(self, server: PubSubServer, subscription: str, tmp_path: Path) -> None:
+        """A checkpoint that has times of messages instead of their number still knows them."""
+        given, checkpoints = source(server, subscription), MemoryCheckpoints()
+        publish(server, subscription, range(5))
+        run(given, tmp_path, checkpoints=checkpoints)
+        doc, revision = checkpoints.load(given.name)
+        [[name, _, marks]] = doc["seen"]
+        before = {"state": {"published": 1}, "seen": [[name, {"published": 1}, marks]]}
+        checkpoints.save(given.name, doc | before, revision)
+        publish(server, subscription, range(6))
+
+        report = run(given, tmp_path, checkpoints=checkpoints)
+
+        assert (report.counts.written, report.counts.duplicates) == (1, 5)
 
     @pytest.mark.parametrize("saves", [1, 2])
     def test_crash(self, server: PubSubServer, subscription: str, tmp_path: Path, saves: int) -> None:

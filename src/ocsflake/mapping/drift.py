@@ -179,11 +179,12 @@ def _misplaced(path: str, places: Mapping[str, bool]) -> tuple[str, str] | None:
     """Return the place at or above a raw path that is no object or list, although a mapper looks into it, and what."""
     if path in places:
         return path, "scalar"
-    end = path.find(paths.EACH)
+    longest = max(map(len, places), default=0) + len(paths.EACH)  # a key of a megabyte is looked at no further
+    end = path.find(paths.EACH, 0, longest)
     while end >= 0:
         if places.get(path[:end]) is False:
             return path[:end], "list"
-        end = path.find(paths.EACH, end + 1)
+        end = path.find(paths.EACH, end + 1, longest)
     return None
 
 

@@ -20,7 +20,7 @@ from ocsflake.mapping.leftovers import Leftovers
 from ocsflake.mapping.lists import constant, fit, lengths, relist, relist_flat, row_numbers, rows_with, same_list
 from ocsflake.mapping.redact import redacted
 from ocsflake.mapping.rejects import Reject, reject_batch
-from ocsflake.mapping.shred import is_empty
+from ocsflake.mapping.shred import is_empty, paused_gc
 from ocsflake.mapping.unmapped import column_leaves, unmapped
 from ocsflake.model import EventBatch, Mapped
 
@@ -128,8 +128,9 @@ def _map(compiled: CompiledMapper, frame: Frame) -> Mapped:
     ]
     unfruitful = _unfruitful(frame)
     explode = getattr(mapper.parse, "explode", None)
-    empty = {number for number in unfruitful if explode and is_empty(frame.records([number])[0], explode)}
-    without = dict.fromkeys((number for number in unfruitful if number not in empty), ("it holds no events", ""))
+    refused = frame.refused
+    empty = {n for n in unfruitful if explode and n not in refused and is_empty(frame.records([n])[0], explode)}
+    without = {n: (refused.get(n, "it holds no events"), "") for n in unfruitful if n not in empty}
     rejects = [*frame.rejects, *_rejects(frame, bad), *_rejects(frame, without)]
     read = frame.read + len(frame.rejects) - len(empty)
     return Mapped(
@@ -177,7 +178,8 @@ def _events(
         kept = [_inside(arrays[places[way[0]]], way[1:]) for way in ways]
         kind = event.schema.field("observables").type
         arrays[places["observables"]] = observables(event.observables, kept, columns.rows, kind)
-    leftovers = list(_leftovers(event, columns, refused))
+    with paused_gc():
+        leftovers = list(_leftovers(event, columns, refused))
     arrays[places["unmapped"]] = unmapped(leftovers, columns.rows)
     batch = pa.RecordBatch.from_arrays(arrays, schema=event.loose)
     _judge(event.validate(batch), failures)

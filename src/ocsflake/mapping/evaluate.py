@@ -252,8 +252,9 @@ class Columns:
         named = _GROUP.sub(lambda m: "(?P<part>" if m[0] == "(" else m[0], x.pattern)
 
         def part(column: pa.Array) -> pa.Array:
-            found = pc.struct_field(pc.extract_regex(scalar_text(column), pattern=named), "part")
-            return pc.if_else(pc.equal(found, ""), pa.scalar(None, pa.string()), found)
+            encoded = scalar_text(column).dictionary_encode()
+            found = pc.struct_field(pc.extract_regex(encoded.dictionary, pattern=named), "part")
+            return pc.if_else(pc.equal(found, ""), pa.scalar(None, pa.string()), found).take(encoded.indices)
 
         return each(self.value(x.value), part)
 

@@ -7,8 +7,8 @@ record that holds anything else does not fit; it is taken apart in the general w
 
 from __future__ import annotations
 
+import functools
 import re
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -118,15 +118,10 @@ class Shapes:
         self._decode = None if self.shape is None else msgspec.json.Decoder(self.shape.kind).decode
 
 
-_SHAPES: weakref.WeakKeyDictionary[Node, Shapes] = weakref.WeakKeyDictionary()
-
-
+@functools.lru_cache(maxsize=128)
 def shapes_of(root: Node) -> Shapes:
-    """Return the shapes that were seen of what a compiled mapper names."""
-    found = _SHAPES.get(root)
-    if found is None:
-        found = _SHAPES[root] = Shapes(root)
-    return found
+    """Return the shapes that were seen of what a compiled mapper names; cached as those are."""
+    return Shapes(root)
 
 
 def _look(tokens: Iterable[bytes], node: Node, prefix: str, keys: dict[str, dict[str, None]], other: set[str]) -> None:

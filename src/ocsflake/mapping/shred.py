@@ -22,7 +22,7 @@ from msgspec.structs import astuple
 from ocsflake.mapping import paths
 from ocsflake.mapping.frame import Frame
 from ocsflake.mapping.leftovers import Collector, Leftovers
-from ocsflake.mapping.lists import relist
+from ocsflake.mapping.lists import relist, row_numbers
 from ocsflake.mapping.records import MAX_RECORD, plain_lines, problem, repair_surrogates, split_records
 from ocsflake.mapping.rejects import Reject
 from ocsflake.mapping.shapes import shapes_of
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Inner = Callable[[Sequence[Any], str, Collector | None], dict[str, pa.Array]]
 
-__all__ = ["JsonRecords", "column_frame", "is_empty", "shred_values"]
+__all__ = ["JsonRecords", "column_frame", "is_empty", "paused_gc", "shred_values", "swollen"]
 
 _CHUNK_ROWS = 1000
 _CHUNK_BYTES = 4 << 20
@@ -58,7 +58,14 @@ _OBJECT = msgspec.json.Decoder(Object)
 _OBJECT_OR_NULL = msgspec.json.Decoder(Object | None)
 _LIST_OR_NULL = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _ANY = msgspec.json.Decoder(msgspec.Raw)
+_MOST_TIMES = 32
+"""What a record may grow to when its elements become rows; flow logs grow to some six times their bytes."""
+_SURELY_BYTES = 64 * 1024
+_LEFT_OVER_BYTES = 64
+"""What a leftover takes beside its key and value."""
 _NOTHING: Object = {}
+_NO_PLAIN_TEXT = rb'^(?:[^"n]|"\s*[{\[\\])'
+"""What is neither null, nor text that holds no JSON."""
 _JSON_ERRORS = (msgspec.DecodeError, RecursionError)
 
 
@@ -101,14 +108,14 @@ class JsonRecords:
                 if structs is None:
                     given = b"\n".join(lines[start:])
                     break
-                with _paused_gc():
+                with paused_gc():
                     frame = _shred(lines[start:stop], [], raw.origin, root, self.skip, structs)
                 yield _explode(frame, paths.parse(self.explode), root) if self.explode else frame
             else:
                 given = b"" if lines else given
         records, rejects = _records_of(given, self.unwrap, self.csv)
         for start, stop in _chunks(records):
-            with _paused_gc():
+            with paused_gc():
                 frame = _shred(records[start:stop], rejects, raw.origin, root, self.skip)
             rejects = []
             yield _explode(frame, paths.parse(self.explode), root) if self.explode else frame
@@ -153,7 +160,7 @@ def shred_values(tokens: pa.Array, node: Node, path: str) -> dict[str, pa.Array]
     if pa.types.is_list(tokens.type):
         return {name: relist(tokens, column) for name, column in shred_values(tokens.flatten(), node, path).items()}
     values: list[Any] = [b"" if v is None else v for v in tokens.cast(pa.binary()).to_pylist()]
-    with _paused_gc():
+    with paused_gc():
         found = _below(values, node, path, None)
     return {name: with_nulls(column) for name, column in found.items()}
 
@@ -183,6 +190,10 @@ def _explode(frame: Frame, steps: paths.Path, root: Node) -> Frame:
         values: list[Any] = [] if tokens is None else [b"" if t is None else t for t in tokens.to_pylist()]
         left, no_lists = Collector(), Collector()
         lists = _decode_all(values, _list_or_object, path, no_lists)
+        refused = swollen(frame, columns, [len(found or ()) for found in lists])
+        if refused:
+            of = range(frame.rows) if frame.record_of is None else frame.record_of.to_pylist()
+            lists = [None if record in refused else found for record, found in zip(of, lists, strict=True)]
         owners = [number for number, found in enumerate(lists) for _ in found or ()]
         node = node.each[0]
         elements = [element for found in lists if found for element in found]
@@ -200,8 +211,37 @@ def _explode(frame: Frame, steps: paths.Path, root: Node) -> Frame:
             origins=frame.origins,
             rejects=frame.rejects,
             skipped=frame.skipped,
+            refused={**frame.refused, **refused},
         )
     return frame
+
+
+def swollen(frame: Frame, columns: Mapping[str, pa.Array], counts: Sequence[int]) -> dict[int, str]:
+    """Return the records that would take too much memory, and why, if each row came so many times.
+
+    What stands beside a list is repeated for each of its elements: a long text beside many short ones would make
+    gigabytes of one record.
+    """
+    if max(counts, default=0) <= _MOST_TIMES:
+        return {}
+    times, beside = pa.array(counts, pa.int64()), pa.repeat(pa.scalar(0, pa.int64()), frame.rows)
+    for column in columns.values():
+        if pa.types.is_binary(column.type) or pa.types.is_string(column.type):
+            beside = pc.add(beside, pc.fill_null(pc.binary_length(column), 0))
+    left = frame.leftovers
+    rows = pa.concat_arrays([row_numbers(frame.rows), left.rows])
+    sizes = pc.add(pc.add(pc.binary_length(left.keys), pc.binary_length(left.values)), _LEFT_OVER_BYTES)
+    sizes = pc.multiply(pa.concat_arrays([beside, sizes.cast(pa.int64())]), times.take(rows))
+    of = rows if frame.record_of is None else frame.record_of.take(rows)
+    by_record = pa.table({"record": of, "bytes": sizes}).group_by("record", use_threads=False)
+    totals = by_record.aggregate([("bytes", "sum")])
+    large = totals.filter(pc.greater(totals["bytes_sum"], _SURELY_BYTES))
+    numbers, total = large["record"].to_pylist(), large["bytes_sum"].to_pylist()
+    return {
+        number: f"its elements would take {found:,} bytes, more than {_MOST_TIMES} times its own"
+        for number, found, record in zip(numbers, total, frame.records(numbers), strict=True)
+        if found > _MOST_TIMES * len(record)
+    }
 
 
 def _moved(left: Leftovers, before: pa.Array | None, after: pa.Array) -> Leftovers:
@@ -355,7 +395,7 @@ def _known_members(
         elif member.shape is not None:
             columns |= _known_elements(member.shape, values, path, left)
         elif member.node is None:
-            left.take_column(values, prefix, member.key)
+            left.take_column(values, path)
         elif member.node.whole:
             columns[path] = token_column(values)
         else:
@@ -418,6 +458,10 @@ def _decode_all(tokens: Sequence[Any], decode: Callable[[Any], Any], path: str, 
         return [(decode(token) or nothing) if token else nothing for token in tokens]
     except _JSON_ERRORS:
         pass
+    if not pc.any(pc.match_substring_regex(token_column(tokens), pattern=_NO_PLAIN_TEXT)).as_py():
+        if left is not None:
+            left.take_column(tokens, path)
+        return [nothing] * len(tokens)
     found = []
     for number, token in enumerate(tokens):
         value: Any = nothing
@@ -476,7 +520,7 @@ def _decoded(value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _paused_gc() -> Iterator[None]:
+def paused_gc() -> Iterator[None]:
     """Pause the garbage collector: many small objects are made here, none of them in a cycle."""
     was_on = gc.isenabled()
     gc.disable()

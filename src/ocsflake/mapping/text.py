@@ -85,7 +85,7 @@ class DelimitedText:
                 continue
             for header, lines in self._sections(block):
                 columns = header or columns
-                if lines.strip():
+                if not _is_blank(lines):
                     yield self._frame(lines, columns, self._origin(raw.origin, columns))
 
     def _origin(self, origin: Mapping[str, str], columns: tuple[str, ...]) -> Mapping[str, str]:
@@ -167,7 +167,7 @@ class DelimitedText:
 
     def _parse(self, block: bytes, columns: tuple[str, ...]) -> pa.Table | None:
         """Return the fields of lines that are all good, ``None`` where one is not."""
-        if not block.strip():
+        if _is_blank(block):
             return None
         try:
             return pacsv.read_csv(
@@ -269,9 +269,15 @@ def _blocks(lines: bytes) -> Iterator[bytes]:
         if stop - start > _BLOCK:
             end = start + (stop - start) // -(-(stop - start) // _BLOCK)
             stop = lines.rfind(b"\n", start, end) + 1 or lines.find(b"\n", start) + 1 or stop
-        if lines[start:stop].strip():
-            yield lines[start:stop]
+        block = lines[start:stop]
+        if not _is_blank(block):
+            yield block
         start = stop
+
+
+def _is_blank(text: bytes) -> bool:
+    """Return whether there is nothing but white space, without the copy that `strip` would make."""
+    return not text or text.isspace()
 
 
 def _longest_line(block: bytes) -> int:

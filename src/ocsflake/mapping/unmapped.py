@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from ocsflake.mapping import paths
 from ocsflake.mapping.leftovers import Leftovers, flatten_tokens
 from ocsflake.mapping.lists import lengths, relist, relist_flat, row_numbers, without
-from ocsflake.mapping.values import json_text, scalar_text
+from ocsflake.mapping.nested import joined
+from ocsflake.mapping.values import is_nested, json_text, scalar_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,14 +26,14 @@ def unmapped(parts: Sequence[Leftovers], rows: int) -> pa.Array:
     left = Leftovers.joined([Leftovers.none(), *parts])
     if not len(left.rows):
         return pa.nulls(rows, MAP)
-    names = sorted(pc.unique(left.keys).to_pylist())
-    rank = pc.index_in(left.keys, value_set=pa.array(names, pa.string()))
+    names = pa.array(sorted(pc.unique(left.keys).to_pylist()), pa.string())
+    rank = pc.index_in(left.keys, value_set=names)
     order = pc.array_sort_indices(rank)
     order = order.take(pc.array_sort_indices(left.rows.take(order)))
     at, rank = left.rows.take(order), rank.take(order)
-    keys, values = left.keys.take(order), left.values.take(order)
+    keys, values = names.take(rank), left.values.take(order)
     if _repeats(at, rank):
-        at, keys, values = _joined(at, keys, values)
+        at, keys, values = joined(at, keys, values)  # a map holds a key once
     offsets, empty = by_row(at, rows)
     found = pa.MapArray.from_arrays(offsets, keys, values)
     return found if empty is None else pc.if_else(empty, pa.scalar(None, MAP), found)
@@ -76,7 +77,7 @@ def _list_leaves(path: str, at: pa.Array, column: pa.Array) -> Leftovers:
     while pa.types.is_list(values.type):
         column = relist_flat(column, values)
         values = column.flatten()
-    if pa.types.is_binary(values.type) and pc.any(pc.match_substring_regex(values, pattern=rb"^[{\[]")).as_py():
+    if pa.types.is_binary(values.type) and pc.any(is_nested(values)).as_py():
         rows = at.take(pc.list_parent_indices(column))
         return flatten_tokens(rows, pa.repeat(pa.scalar(name), len(values)), values)
     text = json_text(values) if pa.types.is_nested(values.type) else scalar_text(values)
@@ -92,15 +93,3 @@ def _repeats(at: pa.Array, rank: pa.Array) -> bool:
         return False
     same_row = pc.equal(at[1:], at[:-1])
     return bool(pc.any(pc.and_(same_row, pc.equal(rank[1:], rank[:-1]))).as_py())
-
-
-def _joined(at: pa.Array, keys: pa.Array, values: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """Join the values of one row and key by ``,``: a map holds a key once."""
-    found: dict[tuple[int, str], list[str]] = {}
-    for row, key, value in zip(at.to_pylist(), keys.to_pylist(), values.to_pylist(), strict=True):
-        found.setdefault((row, key), []).append(value)
-    return (
-        pa.array([row for row, _ in found], pa.int32()),
-        pa.array([key for _, key in found], pa.string()),
-        pa.array([",".join(words) for words in found.values()], pa.string()),
-    )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_TIME",
     "is_ip",
+    "is_nested",
     "json_text",
     "none_longer",
     "parse_time",
@@ -30,6 +31,7 @@ __all__ = [
     "starts",
     "string_text",
     "token_column",
+    "token_text",
     "whole_numbers",
     "with_nulls",
 ]
@@ -77,6 +79,11 @@ def starts(token: bytes) -> bytes:
     return token[:1] if type(token) is bytes else bytes(memoryview(token)[:1])
 
 
+def is_nested(tokens: pa.Array) -> pa.Array:
+    """Return which tokens are objects or lists; null is none."""
+    return pc.fill_null(pc.or_(pc.starts_with(tokens, pattern=b"{"), pc.starts_with(tokens, pattern=b"[")), False)
+
+
 def token_column(tokens: Sequence[bytes]) -> pa.Array:
     """Return JSON tokens as a binary column; see `with_nulls` for what is absent."""
     data = b"".join(tokens)
@@ -120,16 +127,21 @@ def string_text(tokens: pa.Array) -> pa.Array:
     return inner.cast(pa.string())
 
 
+def token_text(tokens: pa.Array) -> pa.Array:
+    """Return JSON tokens as text: strings without quotes, all others as they are spelt."""
+    quoted = pc.starts_with(tokens, pattern=b'"')
+    if pc.all(quoted, skip_nulls=True).as_py():
+        return string_text(tokens)
+    return pc.coalesce(string_text(tokens), tokens.cast(pa.string()))
+
+
 def scalar_text(values: pa.Array) -> pa.Array:
     """Return any scalar column as text: JSON strings without quotes, other tokens and numbers as they are spelt."""
     kind = values.type
     if pa.types.is_string(kind):
         return values
     if pa.types.is_binary(kind):
-        quoted = pc.starts_with(values, pattern=b'"')
-        if pc.all(quoted, skip_nulls=True).as_py():
-            return string_text(values)
-        return pc.coalesce(string_text(values), values.cast(pa.string()))
+        return token_text(values)
     if pa.types.is_timestamp(kind):
         return pc.strftime(values.cast(pa.timestamp("us", "UTC")), format="%Y-%m-%dT%H:%M:%SZ")
     if pa.types.is_null(kind):

@@ -192,7 +192,11 @@ def _xz(stream: Readable) -> Iterator[bytes]:
 
 
 def _zstd(stream: Readable) -> Iterator[bytes]:
-    with pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd") as text:
+    # Arrow's own read() never frees what it was to fill when it fails; readinto(), which Python's buffer calls, does.
+    with (
+        pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd") as member,
+        io.BufferedReader(member, _CHUNK) as text,
+    ):
         while block := text.read(BLOCK):
             yield block
 

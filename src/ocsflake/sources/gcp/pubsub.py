@@ -4,7 +4,14 @@ A message cannot be asked for again, so a split holds the messages themselves, c
 is saved, they are safe, and the commit can be repeated. They are acknowledged when their events are durable. Pub/Sub
 may deliver a message again, and a sink may publish an entry again; each has an id, and is dropped the second time.
 
-The API: https://docs.cloud.google.com/pubsub/docs/pull and https://docs.cloud.google.com/pubsub/docs/lease-management
+Pub/Sub delivers again what was not acknowledged in time, once its lease has ended, and rarely what was; it does not
+say for how long. So the ids of the last messages are kept by their number, not by their age: that is as long as it can
+be where messages are few, and bounded where they are many; and a run that comes a week later still knows what the one
+before took and may not have acknowledged. A subscription with exactly-once delivery does not deliver again what was
+acknowledged.
+
+The API: https://docs.cloud.google.com/pubsub/docs/pull, https://docs.cloud.google.com/pubsub/docs/lease-management and
+https://docs.cloud.google.com/pubsub/docs/exactly-once-delivery
 """
 
 from __future__ import annotations
@@ -16,7 +23,7 @@ import threading
 import time
 import weakref
 from base64 import b64decode, b64encode
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,7 +36,7 @@ from ocsflake.model import RawBatch, Split
 from ocsflake.sources._google import entry_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ocsflake.model import State
 
@@ -49,7 +56,7 @@ _LEASE = 60  # seconds
 _PATIENCE = 10.0  # for what is not needed, such as giving leases back when the process ends
 _EXTEND = 20.0
 _HOLD = 15 * 60.0
-_RETENTION = timedelta(days=8)  # how long a subscription keeps messages, unless it was told otherwise, and a day
+_REMEMBERED = 1_000_000  # messages: 12 MB of memory, and 16 MB in the checkpoint
 
 
 @define
@@ -166,7 +173,7 @@ class PubSubSource:
         """The identity of the source; its state is kept under it."""
         return self._name or f"gcp.pubsub:{self.log_type}:{self.subscription}"
 
-    def plan(self, state: State | None, now: datetime) -> Iterator[Split]:  # noqa: ARG002 - a queue knows what is new
+    def plan(self, state: State | None, now: datetime) -> Iterator[Split]:
         """Yield the messages that are there, until there are none that were published before `now`.
 
         A split has some megabytes of messages; each is leased until its split is acknowledged.
@@ -174,6 +181,7 @@ class PubSubSource:
         Raises:
             SourceError: If messages cannot be pulled; see `ocsflake.gcp.call`.
         """
+        taken = _taken(state or {})
         group: list[Any] = []
         size = 0
         while received := self._pull():
@@ -182,12 +190,13 @@ class PubSubSource:
                 group.append(each)
                 size += len(each.message.data)
                 if size >= _SPLIT_BYTES or len(group) >= _SPLIT_MESSAGES:
-                    yield self._split(group)
+                    taken += len(group)
+                    yield self._split(group, taken)
                     group, size = [], 0
             if all(_published(each) > now.timestamp() for each in received):
                 break
         if group:
-            yield self._split(group)
+            yield self._split(group, taken + len(group))
 
     def read(self, split: Split) -> Iterator[RawBatch]:
         """Yield the messages of a split, each with the identity of its entry, or else its own, for an id."""
@@ -202,9 +211,8 @@ class PubSubSource:
         yield RawBatch(records, {"uri": f"//pubsub.googleapis.com/{self.subscription}"}, ids=ids)
 
     def advance(self, state: State | None, done: Sequence[Split]) -> State:
-        """Return the state once the records of `done` are durable: when the newest message was published."""
-        published = [split.detail["published"] for split in done]
-        return {"published": max([*published, (state or {}).get("published", 0)])}
+        """Return the state once the records of `done` are durable: how many messages were taken so far."""
+        return {"taken": max([_taken(state or {}), *(_taken(split.detail) for split in done)])}
 
     def acknowledge(self, splits: Sequence[Split]) -> None:
         """Tell Pub/Sub that the messages of `splits` need not be delivered again.
@@ -223,9 +231,8 @@ class PubSubSource:
                     raise
 
     def forgets(self, state: State, split: Split) -> bool:
-        """Return whether the subscription keeps no message that is as old as `split`."""
-        kept: int = state["published"] - _RETENTION // timedelta(seconds=1)
-        return bool(split.detail["published"] < kept)
+        """Return whether a million messages were taken since those of `split`."""
+        return _taken(split.detail) <= _taken(state) - _REMEMBERED
 
     def _pull(self) -> list[Any]:
         client = self._client()  # which says what to install
@@ -242,16 +249,15 @@ class PubSubSource:
 
         return self._call(pull)
 
-    def _split(self, received: Sequence[Any]) -> Split:
-        """Return the split of some messages; its id is that of their content."""
+    def _split(self, received: Sequence[Any], taken: int) -> Split:
+        """Return the split of the last messages of so many; its id is that of their content."""
         head = msgspec.json.encode([[each.message.message_id, len(each.message.data)] for each in received])
         content = b"\n".join([head, b"".join(each.message.data for each in received)])
-        published = int(max(map(_published, received)))
-        day = f"{datetime.fromtimestamp(published, UTC):%Y-%m-%d}"
+        day = f"{datetime.fromtimestamp(max(map(_published, received)), UTC):%Y-%m-%d}"
         name = f"{self.subscription}#{day}:{blake2b(content, digest_size=16).hexdigest()}"
         self._leases.give(name, [each.ack_id for each in received])
         messages = b64encode(gzip.compress(content, 6, mtime=0)).decode()
-        return Split(name, {"messages": messages, "published": published}, len(content))
+        return Split(name, {"messages": messages, "taken": taken}, len(content))
 
     def _call(self, do: Callable[[], T]) -> T:
         who = gcp.principal(self._client())
@@ -266,6 +272,12 @@ class PubSubSource:
 
 def _parts(acks: Sequence[str]) -> Iterator[Sequence[str]]:
     return (acks[start : start + _MOST] for start in range(0, len(acks), _MOST))
+
+
+def _taken(doc: Mapping[str, Any]) -> int:
+    """Return how many messages were taken by then; checkpoints of before did not count them."""
+    found: int = doc.get("taken", 0)
+    return found
 
 
 def _published(received: Any) -> float:
