@@ -1,4 +1,4 @@
-.PHONY: help check test fuzz lock audit docs pages speed bench demo
+.PHONY: help check test fuzz mutants lock audit docs pages speed bench demo
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -24,6 +24,11 @@ test: $(BIN)/pytest  ## Run the tests
 fuzz: $(BIN)/pytest  ## Fuzz all parsers, five minutes each
 	$(BIN)/pip install -q atheris
 	$(BIN)/python fuzz/harness.py 300
+
+mutants: $(BIN)/pytest  ## Try whether the tests notice changes to the core (hours; goes on where it ended)
+	$(BIN)/pip install -q mutmut
+	$(BIN)/python tests/mutation cover
+	$(BIN)/python tests/mutation run
 
 lock: $(BIN)/pytest  ## Pin what CI installs, with hashes
 	$(BIN)/pip install -q uv

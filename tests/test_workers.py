@@ -93,7 +93,7 @@ def test_a_worker_that_is_killed(logs: Path, tmp_path: Path) -> None:
         ended.set()
         killer.join()
 
-    with pytest.raises(ConfigError, match="interrupted .* elsewhere: naming was 'log_type' and is 'class'"):
+    with pytest.raises(ConfigError, match=r"interrupted .* elsewhere: naming was 'log_type' and is 'class'"):
         ocsflake.run(trail(logs), ocsflake.Lake(lake.root, naming="class"), checkpoints=store)
     report = ocsflake.run(trail(logs), lake, checkpoints=store)
 
