@@ -55,6 +55,14 @@ def found(root: Path, **options: Any) -> dict[str, str]:
     return {finding.check: finding.problem for finding in reversed(findings)}
 
 
+def test_a_lake_asks_for_its_region(tmp_path: Path) -> None:
+    """What `Lake.doctor` is given is looked for."""
+    write(tmp_path, good())
+
+    assert Lake(tmp_path).doctor(region="us-east-1").findings == ()
+    assert {finding.check for finding in Lake(tmp_path).doctor(region="eu-west-1").findings} == {"region"}
+
+
 def test_a_lake_of_ours_has_nothing_wrong(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     with lake.begin("c") as commit:

@@ -81,3 +81,15 @@ def test_a_slice_is_those_rows(start):
     packed = pack(batch(rows)).slice(start, 3)
 
     assert unpack(packed, SCHEMA).equals(batch(rows[start : start + 3]))
+
+
+def test_counts_the_bytes_of_what_differs():
+    """A value for all rows counts for nothing, a buffer that two columns share for once, and a slice for its part."""
+    time = pa.array(range(100), pa.int64())
+    columns = {"time": time, "time_dt": time.view(pa.timestamp("ms", "UTC")), "name": pa.array(["x" * 50] * 100)}
+    columns["port"] = pa.array(range(100), pa.int32())
+
+    found = pack(pa.RecordBatch.from_pydict(columns))
+
+    assert found.nbytes == time.nbytes + columns["port"].nbytes
+    assert found.slice(10, 25).nbytes == found.nbytes // 4

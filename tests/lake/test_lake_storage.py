@@ -114,6 +114,18 @@ def test_errors_name_the_path(storage):
     assert caught.value.path == str(storage.root / "ext/a")
 
 
+def test_what_cannot_be_put_is_named(storage):
+    """Where a file stands in the place of a folder, the message says where."""
+    storage.root.mkdir(parents=True, exist_ok=True)
+    (storage.root / "ext").write_bytes(b"")
+    built = storage.scratch() / "built"
+    built.write_bytes(b"x")
+
+    with pytest.raises(LakeError, match="ext/a/b") as caught:
+        storage.put(built, "ext/a/b")
+    assert caught.value.path == str(storage.root / "ext/a/b")
+
+
 def test_a_root_that_is_a_file_is_an_error(tmp_path):
     (tmp_path / "file").write_bytes(b"")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ocsflake.errors import ConfigError, LakeError
+from ocsflake.lake._obstore import make_put
 from ocsflake.lake.s3 import S3Storage
 from ocsflake.lake.storage import DirectoryStorage, StoredObject
 from ocsflake.testing.faults import FaultProxy
@@ -168,12 +169,20 @@ class TestS3:
             storage = S3Storage(f"s3://{bucket}", region="us-east-1", client=client, transport="obstore")
             put(storage, "ext/a", b"x" * 20_000_000)
             assert proxy.requests == [f"PUT /{bucket}/ext/a"]
+            head = moto.client().head_object(Bucket=bucket, Key="ext/a", ChecksumMode="ENABLED")
+            assert "ChecksumCRC32" not in head  # which boto3 sends
 
             proxy.fail("unavailable", [1])
             put(storage, "ext/b", b"y")
             assert proxy.requests[1:] == [f"PUT /{bucket}/ext/b"] * 2
             with storage.open("ext/b") as file:
                 assert file.read() == b"y"
+
+    def test_obstore_tells_whether_it_did(self, moto, tmp_path):
+        (tmp_path / "a").write_bytes(b"x")
+
+        assert make_put(moto.client(), moto.make_bucket())("ext/a", tmp_path / "a") is True
+        assert make_put(moto.client(), "no-such-bucket")("ext/a", tmp_path / "a") is False
 
     def test_an_unknown_transport_is_refused(self):
         with pytest.raises(ConfigError, match="transport 'obstor': give"):

@@ -16,6 +16,7 @@ which servers of tests have run, leaves decorated functions out, and knows the t
 from __future__ import annotations
 
 import argparse
+import fcntl
 import functools
 import hashlib
 import itertools
@@ -250,7 +251,10 @@ def main() -> None:
     state = args.state.resolve()
     state.mkdir(parents=True, exist_ok=True)
     commands = {"cover": _cover, "check": _check, "run": _run, "again": _again, "table": _table, "alive": _alive}
-    commands[args.command](args, state, state / "tree")
+    with (state / "lock").open("w") as lock:
+        if args.command not in {"table", "alive"}:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another run may have changed the copy: wait until it is over
+        commands[args.command](args, state, state / "tree")
 
 
 if __name__ == "__main__":

@@ -264,6 +264,7 @@ class TestModes:
             b'{"Records": [{"a": 1}\n,{"a": 2}\n,',
             b'{"a": 1}{"b": 2}{\n',
             b'{"Records":\n[',
+            b'{"Records":\n{"a": [',
         ],
     )
     def test_documents(self, start: bytes) -> None:
