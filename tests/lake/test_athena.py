@@ -202,6 +202,17 @@ def test_a_lake_in_a_directory_cannot_be_asked(lake):
         lake.athena("SELECT 1")
 
 
+def test_a_lake_passes_on_what_it_is_given(athena):
+    """Its own database is asked if no other is named."""
+    lake = Lake("s3://bucket/", region="us-east-1")
+
+    lake.athena(f"SELECT 1 AS n FROM {TABLE} LIMIT 1", client=athena.client(), workgroup="security")
+
+    [asked] = athena.asked
+    assert asked["WorkGroup"] == "security"
+    assert asked["QueryExecutionContext"] == {"Database": "amazon_security_lake_glue_db_us_east_1"}
+
+
 def test_moto_answers_too(moto):
     """A double by another hand takes the same calls: a result that it was told is had by way of the lake."""
     rows = [{"Data": [{"VarCharValue": "n"}]}, {"Data": [{"VarCharValue": "41"}]}]

@@ -113,6 +113,10 @@ class TestAccounts:
         assert re.fullmatch(r"external_[A-Za-z0-9_.-]{1,55}", name)
         assert ".." not in name
 
+    def test_what_is_not_plain_is_an_underscore(self):
+        """The names of partitions stay as they are from version to version."""
+        assert accounts("a/b..c") == ["external_a_b__c_h3763871ebd05db26"]
+
     def test_ids_that_clean_to_the_same_keep_apart(self):
         ids = ["a/b", "a\\b", "a_b", "x" * 100, "x" * 101]
 

@@ -62,9 +62,8 @@ def _copy(tree: Path, *folders: str) -> None:
             shutil.copy2(ROOT / name, tree / name)
 
 
-def _ready(tree: Path) -> None:
-    """Load what tests need; and put back what a run that was killed has left changed."""
-    trials.load()
+def _put_back(tree: Path) -> None:
+    """Put back what a run that was killed has left changed."""
     for kept in tree.rglob("*.kept"):
         kept.replace(kept.with_suffix(".py"))
 
@@ -87,13 +86,20 @@ def _near(tree: Path, module: str) -> Callable[[str], int]:
     return near
 
 
+def _text(tree: Path, module: str) -> str:
+    """Return the source of a module without the mutant that is being tried."""
+    source = _source(tree, module)
+    kept = source.with_suffix(".kept")
+    return (kept if kept.exists() else source).read_text()
+
+
 def _results(state: Path, tree: Path) -> dict[str, dict[str, Any]]:
     """Return the last result of each mutant of the modules as they are in the copy."""
     path = state / "results.jsonl"
     found = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         entry = json.loads(line)
-        if entry["of"] == _digest(_source(tree, entry["module"]).read_text()):
+        if entry["of"] == _digest(_text(tree, entry["module"])):
             found[entry["id"]] = entry
     return found
 
@@ -157,7 +163,7 @@ def _show(entry: dict[str, Any]) -> str:
 
 
 def _run(args: argparse.Namespace, state: Path, tree: Path) -> None:
-    _ready(tree)
+    trials.load()
     known = _results(state, tree)
     for module, mutant in _wanted(tree, args.only or _modules(), args.each, args.seed):
         if f"{module}:{mutant.number}" not in known:
@@ -168,7 +174,7 @@ def _run(args: argparse.Namespace, state: Path, tree: Path) -> None:
 
 
 def _again(args: argparse.Namespace, state: Path, tree: Path) -> None:
-    _ready(tree)
+    trials.load()
     known = _results(state, tree)
     alive = [name for name, entry in known.items() if entry["outcome"] in {"alive", "unseen"}]
     for name in args.ids or alive:
@@ -179,7 +185,7 @@ def _again(args: argparse.Namespace, state: Path, tree: Path) -> None:
 
 def _check(args: argparse.Namespace, state: Path, tree: Path) -> None:
     """Give the tests of mutants the source as it is, and say which fail: they would kill anything."""
-    _ready(tree)
+    trials.load()
     for module in args.only or _modules():
         source = _source(tree, module)
         near = _near(tree, module)
@@ -199,7 +205,7 @@ def _table(args: argparse.Namespace, state: Path, tree: Path) -> None:
     for title, names in (("core", CORE), ("the rest of `lake/`", [n for n in _modules() if n not in CORE])):
         rows = []
         for module in names:
-            made = len(mutants.find(_source(tree, module).read_text())[1])
+            made = len(mutants.find(_text(tree, module))[1])
             mine = [entry for entry in known if entry["module"] == module]
             killed = sum(entry["outcome"] in {"killed", "late"} for entry in mine)
             if mine:
@@ -254,6 +260,7 @@ def main() -> None:
     with (state / "lock").open("w") as lock:
         if args.command not in {"table", "alive"}:
             fcntl.flock(lock, fcntl.LOCK_EX)  # another run may have changed the copy: wait until it is over
+            _put_back(state / "tree")
         commands[args.command](args, state, state / "tree")
 
 
