@@ -106,9 +106,9 @@ def test_rejects_by_port(lake: Lake) -> None:
     )
 
     assert rows[:3] == [
-        [22, 6, 11, 1, 3, ["AWS", "Azure", "GCP"]],
-        [3389, 6, 8, 1, 3, ["AWS", "Azure", "GCP"]],
-        [161, 17, 6, 1, 1, ["Azure"]],
+        [22, 6, 15, 1, 3, ["AWS", "Azure", "GCP"]],
+        [161, 17, 12, 3, 1, ["Azure"]],
+        [3389, 6, 11, 1, 3, ["AWS", "Azure", "GCP"]],
     ]
     assert len(rows) == 17
 
