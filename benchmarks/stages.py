@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 STAGES = {
     ("sources/files.py", "read"): "read and gunzip",
-    ("mapping/shred.py", "_records_of"): "parse: split into records",
+    ("mapping/json_records.py", "_records_of"): "parse: split into records",
     ("mapping/records.py", "plain_lines"): "parse: split into records",
-    ("mapping/shred.py", "_structs"): "parse: shred to columns",
-    ("mapping/shred.py", "_shred"): "parse: shred to columns",
+    ("mapping/shred.py", "structs_of"): "parse: shred to columns",
+    ("mapping/shred.py", "shred_records"): "parse: shred to columns",
     ("mapping/redact.py", "redacted"): "redact",
     ("mapping/leftovers.py", "take"): "parse: collect leftovers",
     ("mapping/leftovers.py", "leftovers"): "parse: flatten leftovers",

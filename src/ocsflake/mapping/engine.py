@@ -15,12 +15,13 @@ from ocsflake.mapping.cast import cast
 from ocsflake.mapping.derive import datetimes, enum_values, observables
 from ocsflake.mapping.drift import Noted
 from ocsflake.mapping.evaluate import Columns
+from ocsflake.mapping.explode import is_empty
 from ocsflake.mapping.frame import concat
 from ocsflake.mapping.leftovers import Leftovers
 from ocsflake.mapping.lists import constant, fit, lengths, relist, relist_flat, row_numbers, rows_with, same_list
 from ocsflake.mapping.redact import redacted
 from ocsflake.mapping.rejects import Reject, reject_batch
-from ocsflake.mapping.shred import is_empty, paused_gc
+from ocsflake.mapping.shred import paused_gc
 from ocsflake.mapping.unmapped import column_leaves, unmapped
 from ocsflake.model import EventBatch, Mapped
 

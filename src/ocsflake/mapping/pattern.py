@@ -9,10 +9,11 @@ import pyarrow.compute as pc
 from attrs import frozen
 
 from ocsflake.mapping.frame import Frame
+from ocsflake.mapping.json_records import JsonRecords
 from ocsflake.mapping.leftovers import Leftovers
 from ocsflake.mapping.records import MAX_RECORD, split_records
 from ocsflake.mapping.rejects import Reject
-from ocsflake.mapping.shred import JsonRecords, column_frame
+from ocsflake.mapping.shred import column_frame
 from ocsflake.model import RawBatch
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from attrs import evolve, field, frozen
 
 from ocsflake.mapping import paths
 from ocsflake.mapping.frame import Node
+from ocsflake.mapping.json_records import JsonRecords
 from ocsflake.mapping.leftovers import Leftovers, flatten_tokens
 from ocsflake.mapping.lists import each, lengths, relist
-from ocsflake.mapping.shred import JsonRecords
 from ocsflake.mapping.values import string_text
 
 if TYPE_CHECKING:

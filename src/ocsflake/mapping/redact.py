@@ -21,10 +21,10 @@ from attrs import evolve, frozen
 
 from ocsflake.errors import SchemaError
 from ocsflake.mapping import paths
+from ocsflake.mapping.json_records import JsonRecords
 from ocsflake.mapping.leftovers import Leftovers
 from ocsflake.mapping.lists import relist
 from ocsflake.mapping.records import repair_surrogates
-from ocsflake.mapping.shred import JsonRecords
 from ocsflake.mapping.values import starts, with_nulls
 
 if TYPE_CHECKING:

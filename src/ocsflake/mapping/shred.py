@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-from attrs import frozen
 from msgspec.structs import astuple
 
 from ocsflake.mapping import paths
 from ocsflake.mapping.frame import Frame
-from ocsflake.mapping.leftovers import Collector, Leftovers
-from ocsflake.mapping.lists import relist, row_numbers
-from ocsflake.mapping.records import MAX_RECORD, plain_lines, problem, repair_surrogates, split_records
+from ocsflake.mapping.leftovers import Collector
+from ocsflake.mapping.lists import relist
+from ocsflake.mapping.records import MAX_RECORD, problem, repair_surrogates
 from ocsflake.mapping.rejects import Reject
 from ocsflake.mapping.shapes import shapes_of
 from ocsflake.mapping.values import starts, token_column, with_nulls
@@ -33,14 +32,10 @@ if TYPE_CHECKING:
 
     from ocsflake.mapping.frame import Node
     from ocsflake.mapping.shapes import Shape
-    from ocsflake.model import RawBatch
 
     Inner = Callable[[Sequence[Any], str, Collector | None], dict[str, pa.Array]]
 
-__all__ = ["JsonRecords", "column_frame", "is_empty", "paused_gc", "shred_values", "swollen"]
-
-_CHUNK_ROWS = 1000
-_CHUNK_BYTES = 4 << 20
+__all__ = ["below", "column_frame", "decode_lists", "paused_gc", "shred_records", "shred_values", "structs_of"]
 
 _SCALARS = (
     pa.types.is_string,
@@ -58,69 +53,10 @@ _OBJECT = msgspec.json.Decoder(Object)
 _OBJECT_OR_NULL = msgspec.json.Decoder(Object | None)
 _LIST_OR_NULL = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _ANY = msgspec.json.Decoder(msgspec.Raw)
-_MOST_TIMES = 32
-"""What a record may grow to when its elements become rows; flow logs grow to some six times their bytes."""
-_SURELY_BYTES = 64 * 1024
-_LEFT_OVER_BYTES = 64
-"""What a leftover takes beside its key and value."""
 _NOTHING: Object = {}
 _NO_PLAIN_TEXT = rb'^(?:[^"n]|"\s*[{\[\\])'
 """What is neither null, nor text that holds no JSON."""
 _JSON_ERRORS = (msgspec.DecodeError, RecursionError)
-
-
-@frozen
-class JsonRecords:
-    """A parser of JSON records.
-
-    Attributes:
-        unwrap: The key of an envelope that holds records, or several: ``Records``, ``records``, ``value`` ...
-            JSON lines, arrays, concatenated documents, EventBridge, CloudWatch Logs and Pub/Sub envelopes and the
-            answers of Log Analytics queries are always known.
-        explode: A path that ends in ``[]``: every element of the list becomes a row of its own, beside the fields of
-            its record. A record whose list is empty is skipped.
-        skip: What is no record of this log type: a name and a key that only such a document has.
-        csv: Whether the records may also come as CSV with a header.
-    """
-
-    unwrap: tuple[str, ...] = ()
-    explode: str | None = None
-    skip: tuple[tuple[str, str], ...] = ()
-    csv: bool = False
-
-    def whole_paths(self) -> list[paths.Path]:
-        """Return the paths of the lists whose elements become rows."""
-        steps = paths.parse(self.explode) if self.explode else ()
-        return [steps[:place] for place, step in enumerate(steps) if step == paths.EACH]
-
-    def __call__(self, raw: RawBatch, root: Node) -> Iterator[Frame]:
-        """Yield the frames of some raw records."""
-        if isinstance(raw.records, pa.RecordBatch):
-            yield column_frame(raw.records, raw.origin, root)
-            return
-        given: Any = raw.records
-        if self.csv and raw.head and isinstance(given, bytes) and given.lstrip()[:1] not in (b"{", b"["):
-            given = raw.head + b"\n" + given
-        if isinstance(given, bytes) and shapes_of(root).shape is not None:
-            lines = plain_lines(given, self.unwrap, shapes_of(root).keys)
-            for start, stop in _chunks(lines):
-                structs = _structs(lines[start:stop], root)
-                if structs is None:
-                    given = b"\n".join(lines[start:])
-                    break
-                with paused_gc():
-                    frame = _shred(lines[start:stop], [], raw.origin, root, self.skip, structs)
-                yield _explode(frame, paths.parse(self.explode), root) if self.explode else frame
-            else:
-                given = b"" if lines else given
-        records, rejects = _records_of(given, self.unwrap, self.csv)
-        for start, stop in _chunks(records):
-            with paused_gc():
-                frame = _shred(records[start:stop], rejects, raw.origin, root, self.skip)
-            rejects = []
-            yield _explode(frame, paths.parse(self.explode), root) if self.explode else frame
-        if rejects:
-            yield _shred([], rejects, raw.origin, root, ())
 
 
 def column_frame(batch: pa.RecordBatch, origin: Mapping[str, str], root: Node | None = None) -> Frame:
@@ -138,7 +74,7 @@ def column_frame(batch: pa.RecordBatch, origin: Mapping[str, str], root: Node | 
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         found, node = _plain(column), root.children.get(name) if root else None
         if node and not node.whole and pa.types.is_binary(found.type):
-            columns |= _below([value or b"" for value in found.to_pylist()], node, paths.quote(name), left)
+            columns |= below([value or b"" for value in found.to_pylist()], node, paths.quote(name), left)
         else:
             columns[paths.quote(name)] = found
     return Frame(
@@ -161,123 +97,11 @@ def shred_values(tokens: pa.Array, node: Node, path: str) -> dict[str, pa.Array]
         return {name: relist(tokens, column) for name, column in shred_values(tokens.flatten(), node, path).items()}
     values: list[Any] = [b"" if v is None else v for v in tokens.cast(pa.binary()).to_pylist()]
     with paused_gc():
-        found = _below(values, node, path, None)
+        found = below(values, node, path, None)
     return {name: with_nulls(column) for name, column in found.items()}
 
 
-def _records_of(records: Any, unwrap: tuple[str, ...], csv: bool) -> tuple[list[bytes], list[Reject]]:
-    if isinstance(records, bytes | bytearray | memoryview):
-        return split_records(bytes(records), unwrap, csv=csv)
-    found: list[bytes] = []
-    rejects: list[Reject] = []
-    for record in records:
-        inner, bad = split_records(bytes(record), unwrap)
-        found += inner
-        rejects += bad
-    return found, rejects
-
-
-def _explode(frame: Frame, steps: paths.Path, root: Node) -> Frame:
-    """Return a frame with one row for each element of a list; rows without elements are left out."""
-    node = root
-    for place, step in enumerate(steps):
-        if step != paths.EACH:
-            node = node.children[step]
-            continue
-        path = paths.join(steps[:place])
-        columns = dict(frame.columns)
-        tokens = columns.pop(path, None)
-        values: list[Any] = [] if tokens is None else [b"" if t is None else t for t in tokens.to_pylist()]
-        left, no_lists = Collector(), Collector()
-        lists = _decode_all(values, _list_or_object, path, no_lists)
-        refused = swollen(frame, columns, [len(found or ()) for found in lists])
-        if refused:
-            of = range(frame.rows) if frame.record_of is None else frame.record_of.to_pylist()
-            lists = [None if record in refused else found for record, found in zip(of, lists, strict=True)]
-        owners = [number for number, found in enumerate(lists) for _ in found or ()]
-        node = node.each[0]
-        elements = [element for found in lists if found for element in found]
-        inner = {path + paths.EACH: token_column(elements)} if node.whole else _below(elements, node, path + "[]", left)
-        parents = pa.array(owners, pa.int32())
-        record_of = parents if frame.record_of is None else frame.record_of.take(parents)
-        parts = (frame.leftovers.repeated(parents), left.leftovers())
-        frame = Frame(
-            rows=len(owners),
-            columns={name: column.take(parents) for name, column in columns.items()} | inner,
-            leftovers=Leftovers.joined([*parts, _moved(no_lists.leftovers(), frame.record_of, record_of)]),
-            records=frame.records,
-            record_of=record_of,
-            read=frame.read,
-            origins=frame.origins,
-            rejects=frame.rejects,
-            skipped=frame.skipped,
-            refused={**frame.refused, **refused},
-        )
-    return frame
-
-
-def swollen(frame: Frame, columns: Mapping[str, pa.Array], counts: Sequence[int]) -> dict[int, str]:
-    """Return the records that would take too much memory, and why, if each row came so many times.
-
-    What stands beside a list is repeated for each of its elements: a long text beside many short ones would make
-    gigabytes of one record.
-    """
-    if max(counts, default=0) <= _MOST_TIMES:
-        return {}
-    times, beside = pa.array(counts, pa.int64()), pa.repeat(pa.scalar(0, pa.int64()), frame.rows)
-    for column in columns.values():
-        if pa.types.is_binary(column.type) or pa.types.is_string(column.type):
-            beside = pc.add(beside, pc.fill_null(pc.binary_length(column), 0))
-    left = frame.leftovers
-    rows = pa.concat_arrays([row_numbers(frame.rows), left.rows])
-    sizes = pc.add(pc.add(pc.binary_length(left.keys), pc.binary_length(left.values)), _LEFT_OVER_BYTES)
-    sizes = pc.multiply(pa.concat_arrays([beside, sizes.cast(pa.int64())]), times.take(rows))
-    of = rows if frame.record_of is None else frame.record_of.take(rows)
-    by_record = pa.table({"record": of, "bytes": sizes}).group_by("record", use_threads=False)
-    totals = by_record.aggregate([("bytes", "sum")])
-    large = totals.filter(pc.greater(totals["bytes_sum"], _SURELY_BYTES))
-    numbers, total = large["record"].to_pylist(), large["bytes_sum"].to_pylist()
-    return {
-        number: f"its elements would take {found:,} bytes, more than {_MOST_TIMES} times its own"
-        for number, found, record in zip(numbers, total, frame.records(numbers), strict=True)
-        if found > _MOST_TIMES * len(record)
-    }
-
-
-def _moved(left: Leftovers, before: pa.Array | None, after: pa.Array) -> Leftovers:
-    """Return leftovers of rows that are gone for the first row that their record has now; if none, it is a reject."""
-    records = left.rows if before is None else before.take(left.rows)
-    rows = pc.index_in(records, value_set=after)
-    kept = rows.is_valid()
-    return Leftovers(rows.filter(kept), left.keys.filter(kept), left.values.filter(kept))
-
-
-def is_empty(record: bytes, explode: str) -> bool:
-    """Return whether a record has the lists of a path that ends in ``[]``, and not one element at its end."""
-    found: list[Any] = [msgspec.json.decode(repair_surrogates(record))]
-    for step in paths.parse(explode):
-        if step != paths.EACH:
-            found = [value.get(step) if isinstance(value, dict) else None for value in found]
-        elif not all(isinstance(value, list) for value in found):
-            return False
-        else:
-            found = [element for value in found for element in value]
-    return not found
-
-
-def _chunks(records: Sequence[bytes]) -> Iterator[tuple[int, int]]:
-    """Yield runs of records that fit into a processor's cache."""
-    start, size = 0, 0
-    for stop, length in enumerate(map(len, records)):
-        if stop > start and (stop - start >= _CHUNK_ROWS or size + length > _CHUNK_BYTES):
-            yield start, stop
-            start, size = stop, 0
-        size += length
-    if start < len(records):
-        yield start, len(records)
-
-
-def _shred(
+def shred_records(
     records: Sequence[bytes],
     rejects: Sequence[Reject],
     origin: Mapping[str, str],
@@ -289,7 +113,7 @@ def _shred(
     bad = [Reject(r.record, r.reason, r.attribute, origin) for r in rejects]
     left = Collector()
     shapes = shapes_of(root)
-    structs = structs or _structs(records, root)
+    structs = structs or structs_of(records, root)
     kept, skipped = records, dict[str, int]()
     if structs and shapes.shape is not None:
         columns = _known_members(structs, shapes.shape, "", left)
@@ -311,7 +135,7 @@ def _shred(
     )
 
 
-def _structs(records: Sequence[bytes], root: Node) -> list[msgspec.Struct] | None:
+def structs_of(records: Sequence[bytes], root: Node) -> list[msgspec.Struct] | None:
     """Return records as structs, ``None`` if one of them has not the shape that is known, or is too long."""
     return shapes_of(root).decode(records) if max(map(len, records), default=0) <= MAX_RECORD else None
 
@@ -374,7 +198,7 @@ def _members(objects: Sequence[Object], node: Node, prefix: str, left: Collector
             if child.whole:
                 columns[path] = token_column(tokens)
             else:
-                columns |= _below(tokens, child, path, left)
+                columns |= below(tokens, child, path, left)
     return columns
 
 
@@ -399,7 +223,7 @@ def _known_members(
         elif member.node.whole:
             columns[path] = token_column(values)
         else:
-            columns |= _below(values, member.node, path, left)
+            columns |= below(values, member.node, path, left)
     return columns
 
 
@@ -409,7 +233,7 @@ def _known_elements(shape: Shape, values: Sequence[Any], path: str, left: Collec
     return _known_members(structs, shape, path + ".", left)
 
 
-def _below(tokens: Sequence[Any], node: Node, path: str, left: Collector | None) -> dict[str, pa.Array]:
+def below(tokens: Sequence[Any], node: Node, path: str, left: Collector | None) -> dict[str, pa.Array]:
     """Return the columns below one member, which may be an object, a list, or text that holds either."""
     if node.each:
         return _elements(tokens, node.each[0], path, left)
@@ -424,7 +248,7 @@ def _elements(tokens: Sequence[Any], node: Node, path: str, left: Collector | No
     """Return list columns of what is named in the elements of a list; an object counts as a list of one."""
 
     def inner(elements: Sequence[Any], path: str, left: Collector | None) -> dict[str, pa.Array]:
-        return {path: token_column(elements)} if node.whole else _below(elements, node, path, left)
+        return {path: token_column(elements)} if node.whole else below(elements, node, path, left)
 
     return _listed(_decode_all(tokens, _list_or_object, path, left), inner, path, left)
 
@@ -473,6 +297,11 @@ def _decode_all(tokens: Sequence[Any], decode: Callable[[Any], Any], path: str, 
                     left.add(number, path, token)
         found.append(value)
     return found
+
+
+def decode_lists(tokens: Sequence[Any], path: str, left: Collector) -> list[Any]:
+    """Return the elements of values at a path, an object being one; what is neither is left over."""
+    return _decode_all(tokens, _list_or_object, path, left)
 
 
 def _inner_json(token: Any) -> bytes:

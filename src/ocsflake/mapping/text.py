@@ -13,10 +13,11 @@ from attrs import evolve, frozen
 
 from ocsflake.mapping import paths
 from ocsflake.mapping.frame import Frame, tree
+from ocsflake.mapping.json_records import JsonRecords
 from ocsflake.mapping.leftovers import Leftovers
 from ocsflake.mapping.records import MAX_RECORD, members, split_records
 from ocsflake.mapping.rejects import Reject
-from ocsflake.mapping.shred import JsonRecords, column_frame
+from ocsflake.mapping.shred import column_frame
 from ocsflake.mapping.values import with_nulls
 from ocsflake.model import RawBatch
 

@@ -1,7 +1,7 @@
 """Which raw values an expression carries over into its attribute, and under which conditions.
 
-A value that no attribute of its event carries goes to ``unmapped``. Reading a value in a condition, or turning it into
-one of a few ids, does not carry it.
+A value that no attribute of its event carries goes to ``unmapped``. Reading a value in a condition does not carry it; a
+word that a lookup knows is carried by what stands for it.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from attrs import evolve, frozen
 
 from ocsflake.mappers.azure._shapes import RECORDS
+from ocsflake.mapping.explode import swollen
 from ocsflake.mapping.leftovers import Leftovers
 from ocsflake.mapping.lists import row_numbers
-from ocsflake.mapping.shred import swollen
 from ocsflake.mapping.unmapped import column_leaves
 from ocsflake.mapping.values import string_text, with_nulls
 
@@ -70,8 +70,8 @@ def _flows(frame: Frame) -> Frame:
         records=lambda wanted: frame.records([numbers[number] for number in wanted]),
         record_of=None,
         read=len(kept),
-        origins=tuple((len(kept), origin) for _, origin in frame.origins if len(kept)),
-        skipped={"row of Traffic Analytics that is no flow": frame.rows - len(kept)},
+        origins=tuple((len(kept), origin) for _, origin in frame.origins if len(kept)),  # one batch has one
+        skipped={**frame.skipped, "row of Traffic Analytics that is no flow": frame.rows - len(kept)},
     )
 
 
