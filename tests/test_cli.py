@@ -137,6 +137,18 @@ class TestEnds:
 
         assert (running.returncode, told) == (141, b"")
 
+    def test_messages_stay_behind_the_data_before_them(self, tmp_path: Path) -> None:
+        """Where both go to one place, the counts come last, though Python holds data back and messages not."""
+        (tmp_path / "log").write_bytes(line())
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+        command = [*COMMAND, "map", "aws.cloudtrail", str(tmp_path / "log")]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+
+        event, counts = done.stdout.splitlines()
+        assert event.startswith(b"{")
+        assert counts == b"records=1 events=1 rejects=0"
+
     def test_a_full_disk(self, tmp_path: Path) -> None:
         """Output that cannot be written is told of in a line."""
         (tmp_path / "log").write_bytes(line())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -27,7 +28,9 @@ def clean(text: str) -> str:
 
 
 def tell(text: str) -> None:
-    """Write a message to stderr."""
+    """Write a message to stderr, behind the data that came before it: both may go to one place."""
+    with contextlib.suppress(OSError):  # whoever writes the data finds out
+        sys.stdout.flush()
     print(clean(text), file=sys.stderr, flush=True)
 
 
