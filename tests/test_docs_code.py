@@ -106,6 +106,7 @@ def environment(
     variables = {
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
         "TMPDIR": str(tmp_path),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",  # that there is a newer pip is no part of a page
         "AWS_ENDPOINT_URL": moto.url,
         "AWS_ENDPOINT_URL_GUARDDUTY": apis.url,
         "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": apis.url,
