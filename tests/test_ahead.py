@@ -63,6 +63,33 @@ def test_order() -> None:
     assert found == [(str(split), f"{split}.{number}".encode()) for split in range(6) for number in range(3)]
 
 
+def test_two() -> None:
+    """Already of two splits the second is read while the first one is."""
+    source = Remote(2, meeting=threading.Barrier(2))
+
+    assert [split.id for split, raws in read_ahead(source, splits(2)) for _ in raws] == ["0"] * 3 + ["1"] * 3
+
+
+def test_closed_early() -> None:
+    """Whoever needs no more does not wait for what is still being read."""
+    gate = threading.Event()
+
+    class Slow(Remote):
+        def read(self, split: Split) -> Iterator[RawBatch]:
+            if split.id != "0":
+                gate.wait(20)
+            yield from super().read(split)
+
+    source = Slow(3)
+    reading = read_ahead(source, splits(3))
+    next(reading)
+    reading.close()
+    begun = list(source.begun)
+    gate.set()
+
+    assert begun == ["0"]
+
+
 def test_bounded() -> None:
     """No more splits are begun than the source allows, and of each no more than one batch is taken."""
     source = Remote(20)

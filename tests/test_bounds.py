@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 import ocsflake
 from ocsflake import pipeline
-from ocsflake.errors import ConfigError
+from ocsflake.checkpoints import MemoryCheckpoints
+from ocsflake.errors import ConfigError, LakeError
 from ocsflake.lake import Lake
 from ocsflake.mapping.drift import _misplaced
 from ocsflake.report import Counts
@@ -57,6 +58,21 @@ def test_narrow(tmp_path: Path) -> None:
 
     assert report.counts == Counts(records=4, mapped=1, rejects=3, events=1, written=1)
     assert days(tmp_path / "lake") == {"20260303"}
+
+
+def test_a_job_that_is_repeated(tmp_path: Path) -> None:
+    """It counts from the moment of the first attempt, however late the next one is, or it would write other events."""
+    settings = {"rejects": tmp_path / "rejects", "checkpoints": MemoryCheckpoints(), "max_age": "30d"}
+    blocked = tmp_path / "lake" / "ext"
+    blocked.parent.mkdir()
+    blocked.touch()
+    with pytest.raises(LakeError):
+        ocsflake.run(source(), Lake(tmp_path / "lake"), now=lambda: NOW, **settings)
+    blocked.unlink()
+
+    ocsflake.run(source(), Lake(tmp_path / "lake"), now=lambda: NOW + timedelta(days=300), **settings)
+
+    assert days(tmp_path / "lake") == {"20260301", "20260303"}
 
 
 def test_reach() -> None:

@@ -204,6 +204,9 @@ class TestFile:
 
         with pytest.raises(LakeError, match="another program's SQLite database"):
             FileCheckpoints(path).save("a", {}, None)
+        with pytest.raises(LakeError, match="another program's SQLite database") as caught:
+            FileCheckpoints(path).load("a")
+        assert caught.value.path == str(path)
 
     @pytest.fixture
     def unprivileged(self) -> Iterator[Path]:

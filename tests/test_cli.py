@@ -13,7 +13,7 @@ import pytest
 import ocsflake
 from cli_help import COMMAND, call, line, lines, process, without
 from ocsflake.cli._arguments import parsers
-from ocsflake.cli._output import clean, table
+from ocsflake.cli._output import table
 from ocsflake.ocsf import DEFAULT_VERSION
 
 if TYPE_CHECKING:
@@ -246,6 +246,5 @@ class TestTable:
         assert len(table(["a"] * 9, [["x" * 50] * 9], 30).splitlines()[2].split()[0]) == 8
 
     def test_what_would_steer_a_terminal(self) -> None:
-        """Control characters and turns of direction are made visible: they come from logs."""
-        assert clean("\x1b[31mred\u202e\x9b\x7f") == "\\x1b[31mred\\u202e\\x9b\\x7f"
+        """Control characters in cells are made visible, newlines too: they come from logs."""
         assert table(["a"], [["x\ny\tz\x07"]]).splitlines()[2] == "x\\ny\\tz\\x07"

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import ocsflake
@@ -257,3 +258,36 @@ def test_the_lake_by_itself(tmp_path: Path) -> None:
     [found] = [path for path in lake.drift() if path.path == "odd" and path.event_class == "api_activity"]
 
     assert found == UnmappedPath("aws_cloudtrail_6003", "api_activity", "odd", 2, "20260301", "20260302")
+
+
+def _unmapped(root: Path, day: int, table: pa.Table, source: str = "ext/x/") -> None:
+    path = root / f"{source}region=us-east-1/accountId=external/eventDay=2026030{day}/a.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(table, path, row_group_size=2)
+
+
+def test_a_lake_that_anybody_wrote(tmp_path: Path) -> None:
+    """All row groups count; what has no map of that name, or lies elsewhere, has nothing; the most frequent first."""
+    kind = pa.map_(pa.string(), pa.string())
+
+    def table(*paths: str, uid: int = 6003) -> pa.Table:
+        rows = pa.array([[(path, "1")] for path in paths], kind)
+        return pa.table({"class_uid": pa.array([uid] * len(paths), pa.int32()), "unmapped": rows})
+
+    _unmapped(tmp_path, 2, table("b", "a", "a", "c", "a"))
+    _unmapped(tmp_path, 1, table("c", uid=3), "")
+    _unmapped(tmp_path, 3, table("b", "b", "d").drop_columns("class_uid"))
+    _unmapped(tmp_path, 4, pa.table({"unmapped": ["text"]}))
+    _unmapped(tmp_path, 5, pa.table({"other": ["text"]}))
+    (tmp_path / "notes").write_text("none")
+
+    everything = [
+        UnmappedPath("x", "api_activity", "a", 3, "20260302", "20260302"),
+        UnmappedPath("x", "", "b", 2, "20260303", "20260303"),
+        UnmappedPath(".", "3", "c", 1, "20260301", "20260301"),
+        UnmappedPath("x", "", "d", 1, "20260303", "20260303"),
+        UnmappedPath("x", "api_activity", "b", 1, "20260302", "20260302"),
+        UnmappedPath("x", "api_activity", "c", 1, "20260302", "20260302"),
+    ]
+    assert Lake(tmp_path).drift() == everything
+    assert Lake(tmp_path).drift(since="2026-03-03") == [each for each in everything if each.first_day == "20260303"]

@@ -28,6 +28,7 @@ LAYERS = [
     {"aws", "azure", "gcp", "notifications", "rejects", "report", "samples", "times"},
     {"charts", "marks", "model", "retry", "telemetry"},
     {"drift", "errors"},
+    {"steering"},
 ]
 """Parts from the top to the bottom; a part imports from the layers below its own."""
 

@@ -324,6 +324,28 @@ class TestTogether:
         taken = [each.splits for each in report.sources]
         assert min(taken) >= 20, taken
 
+    def test_sources_of_two_custom_sources(self, tmp_path: Path) -> None:
+        """What goes to another custom source needs no distance: Security Lake counts the objects of each."""
+        query = {
+            "version": "1.1",
+            "account_id": "111122223333",
+            "region": "eu-west-1",
+            "query_timestamp": "2026-03-01T06:00:00Z",
+            "query_name": "example.com.",
+            "query_type": "A",
+            "srcaddr": "192.0.2.7",
+        }
+        sources = [
+            Parts({"a": [record(1)]}, name="first"),
+            Parts({"b": [query]}, name="second", log_type="aws.route53_resolver"),
+        ]
+        clock = Clock(end=10)
+        sink = Apart(ocsflake.Lake(tmp_path), clock)
+
+        ocsflake.run(sources, sink, follow=True, stop=clock, now=clock.now, commit_seconds=1_000, commit_bytes=1)
+
+        assert sink.published == [0, 0]
+
     def test_where_no_distance_is_asked_for(self, tmp_path: Path) -> None:
         """In a lake of one's own each source has its own pace."""
         sources = [Parts({"a": [record(1)]}, name="first"), Parts({"b": [record(2)]}, name="second")]

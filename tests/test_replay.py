@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,6 @@ from pipeline_logs import Parts, bad, events, objects, record, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
     from pathlib import Path
 
     from ocsflake.model import Split, State
@@ -122,6 +122,17 @@ def test_header(tmp_path: Path, lake: ocsflake.Lake) -> None:
     pipeline.replay(tmp_path / "rejects", lake)
 
     assert lake.query("SELECT src_endpoint.ip AS ip FROM network_activity").to_pylist() == [{"ip": "10.0.0.1"}]
+
+
+def test_files_that_are_gone(rejects: Path, lake: ocsflake.Lake) -> None:
+    """Whoever removed a file of rejects that was read has spared us the trouble."""
+    [source] = rejected_sources(rejects)
+    [first, second] = source.plan(None, datetime.now(UTC))
+
+    source.acknowledge([first])
+    source.acknowledge([first, second])
+
+    assert list(source.plan(None, datetime.now(UTC))) == []
 
 
 def test_damaged_file(rejects: Path, lake: ocsflake.Lake) -> None:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import ssl
 import threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 import ocsflake
-from ocsflake import gcp
+from ocsflake import gcp, samples
 from ocsflake.errors import OcsflakeError
 from ocsflake.lake import Lake
 from ocsflake.lake.s3 import S3Storage
 from ocsflake.sources.google_workspace import reports
 from ocsflake.testing.azure_eventhub import EventHub
 from ocsflake.testing.azure_monitor import IssuedTokens, LogAnalytics, Row
+from ocsflake.testing.gcp_logging import logging_server
 from ocsflake.testing.google_workspace_reports import reports_server
 from pipeline_logs import bad, record, save
 
@@ -188,6 +191,72 @@ def test_log_analytics(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
         both(source, tmp_path, caplog, lambda: server.fail(403))
 
 
+class Issuing(BaseHTTPRequestHandler):
+    """The token service of Entra ID, for one application."""
+
+    given: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        """Tell where tokens are issued."""
+        here = f"https://{self.headers['Host']}/tenant"
+        known = {"issuer": f"{here}/v2.0", "authorization_endpoint": f"{here}/oauth2/v2.0/authorize"}
+        self._answer(200, known | {"token_endpoint": f"{here}/oauth2/v2.0/token"})
+
+    def do_POST(self) -> None:
+        """Issue a token for the secret; refuse the first time, and say what was sent."""
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.given.append(body)
+        if len(self.given) == 1:
+            self._answer(401, {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret"})
+        else:
+            self._answer(200, {"token_type": "Bearer", "expires_in": 3600, "access_token": f"{SECRET}-issued"})
+
+    def _answer(self, status: int, content: object) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_client_secret(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, caplog: Any) -> None:
+    """Neither the secret of an application nor the token it gets are in what a run leaves or says."""
+    from azure.identity import ClientSecretCredential
+    from azure.monitor.query import LogsQueryClient
+
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trusted = str(tmp_path_factory.mktemp("authority") / "ca.pem")
+    authority.cert_pem.write_to_path(trusted)
+    workspace, now = "11111111-2222-3333-4444-555555555555", datetime(2026, 3, 2, tzinfo=UTC)
+    columns = {"TimeGenerated": "datetime", "OperationNameValue": "string", "EventDataId": "string"}
+    row = {"TimeGenerated": f"{now:%Y-%m-%dT%H:%M:%S}Z", "OperationNameValue": "A/B/WRITE", "EventDataId": "1"}
+    Issuing.given.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Issuing) as issuer, LogAnalytics(tls=context) as server:
+        issuer.socket = context.wrap_socket(issuer.socket, server_side=True)
+        threading.Thread(target=issuer.serve_forever, daemon=True).start()
+        server.tokens = {f"{SECRET}-issued"}
+        server.add(workspace, "AzureActivity", [Row(row, now)], columns)
+        where: Any = {"authority": f"https://127.0.0.1:{issuer.server_port}", "connection_verify": trusted}
+        credential = ClientSecretCredential(
+            "tenant", "client", f"{SECRET}-client", disable_instance_discovery=True, **where
+        )
+        client = LogsQueryClient(credential, endpoint=server.url, connection_verify=trusted)
+        given = {"workspace": workspace, "client": client, "since": now - timedelta(hours=1)}
+        until = now + timedelta(hours=1)
+        source = ocsflake.source("azure.monitor", log_type="azure.activity", per_second=1e6, until=until, **given)
+        both(source, tmp_path, caplog, lambda: None)
+        issuer.shutdown()
+
+    assert len(Issuing.given) >= 2
+    assert all(f"{SECRET}-client" in body for body in Issuing.given)
+    assert SECRET not in repr(credential)
+
+
 ASKED: list[str] = []
 
 
@@ -257,3 +326,32 @@ def test_a_service_account(
 
     kept = ours(caplog).encode() + b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert [each for each in (issued, *key.splitlines()[1:-1]) if each.encode() in kept] == []
+
+
+def test_a_service_account_of_cloud_logging(tmp_path: Path, caplog: Any) -> None:
+    """Neither the key of a service account nor its tokens are in what a run over the API of Cloud Logging says."""
+    from google.oauth2.service_account import Credentials
+
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    options = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    key = made.private_bytes(*options).decode()
+    with logging_server() as server:
+        about = {"type": "service_account", "project_id": "p", "private_key": key, "private_key_id": f"{SECRET}-id"}
+        about |= {"client_email": "reader@p.iam.gserviceaccount.com", "token_uri": f"{server.url}/token"}
+        server.tokens.add(f"{SECRET}-token")
+        line = samples.files("gcp.audit")[0].read_bytes().splitlines()[0]
+        now = datetime.now(UTC) - timedelta(hours=1)
+        moment = f"{now:%Y-%m-%dT%H:%M:%SZ}"
+        server.entries.append(json.loads(line) | {"timestamp": moment, "receiveTimestamp": moment})
+        credentials = Credentials.from_service_account_info(
+            about, scopes=["https://www.googleapis.com/auth/logging.read"]
+        )
+        given = {"client": server.client(credentials=credentials), "since": "3h"}
+        resource = server.entries[0]["logName"].partition("/logs/")[0]
+        source = ocsflake.source("gcp.logging", log_type="gcp.audit", resource=resource, **given)
+        both(source, tmp_path, caplog, lambda: server.fail("PERMISSION_DENIED"))
+        issued = server.tokens - {f"{SECRET}-token"}
+
+    kept = ours(caplog).encode() + b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert issued
+    assert [each for each in (*issued, *key.splitlines()[1:-1]) if each.encode() in kept] == []

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +22,8 @@ from pipeline_logs import Overlapping, Parts, bad, events, objects, record, rows
 from slow_source import Slow
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ocsflake.model import Source
     from ocsflake.testing.servers import AwsServer
 
@@ -57,7 +60,7 @@ def test_what_is_rejected_or_broken(logs: Path, tmp_path: Path) -> None:
     save(logs / "1.json.gz", [record(10), bad(11)])
     (logs / "2.json.gz").write_bytes((logs / "2.json.gz").read_bytes()[:-10])
     lakes = [ocsflake.Lake(tmp_path / name) for name in ("one", "many")]
-    places = [tmp_path / f"rejects-{lake.root.name}" for lake in lakes if isinstance(lake.root, Path)]
+    places = [tmp_path / f"all-{lake.root.name}" / "rejects" for lake in lakes if isinstance(lake.root, Path)]
     wanted = ocsflake.run(trail(logs), lakes[0], rejects=places[0], commit_bytes=1)
 
     with pytest.raises(RejectedRecordsError):
@@ -103,6 +106,50 @@ def test_a_worker_that_is_killed(logs: Path, tmp_path: Path) -> None:
     save(logs / "3.json.gz", map(record, range(30, 35)))
     ocsflake.run(trail(logs), lake, checkpoints=store)
     assert events([*wanted, *range(30, 35)]) == rows(lake.root)
+
+
+def test_a_commit_that_one_process_left(logs: Path, tmp_path: Path) -> None:
+    """It is finished first, and the workers go on from there."""
+    lake, store = ocsflake.Lake(tmp_path / "lake"), MemoryCheckpoints()
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake" / "ext").touch()
+    with pytest.raises(LakeError):
+        ocsflake.run(trail(logs), lake, checkpoints=store, commit_bytes=1)
+    (tmp_path / "lake" / "ext").unlink()
+
+    report = ocsflake.run(trail(logs), lake, checkpoints=store, workers=2)
+
+    assert report.counts.written == 30
+    assert events(range(30)) == rows(lake.root)
+
+
+def test_a_job_that_is_repeated(logs: Path, tmp_path: Path) -> None:
+    """Its days are those of the first attempt, however late the next one is, which may have a place for rejects."""
+
+    class Broken(MemoryCheckpoints):
+        def save(self, name: str, doc: Mapping[str, Any], revision: str | None) -> str:
+            if revision is not None:
+                raise ZeroDivisionError
+            return super().save(name, doc, revision)
+
+    lake, now = ocsflake.Lake(tmp_path / "lake"), datetime(2026, 3, 3, tzinfo=UTC)
+    store, broken, settings = MemoryCheckpoints(), Broken(), {"max_age": "30d", "workers": 2}
+    with pytest.raises(ZeroDivisionError):
+        ocsflake.run(trail(logs), lake, checkpoints=broken, now=lambda: now, **settings)
+    name = trail(logs).name
+    store.save(name, broken.load(name)[0] or {}, None)
+
+    report = ocsflake.run(
+        trail(logs),
+        lake,
+        checkpoints=store,
+        rejects=tmp_path / "rejects",
+        now=lambda: now + timedelta(days=300),
+        **settings,
+    )
+
+    assert (report.counts.written, report.counts.rejects) == (30, 0)
+    assert events(range(30)) == rows(lake.root)
 
 
 def test_workers_end_with_the_run(logs: Path, tmp_path: Path) -> None:

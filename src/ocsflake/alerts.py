@@ -27,6 +27,7 @@ from attrs import frozen
 from ocsflake import aws
 from ocsflake.errors import AccessDeniedError, ConfigError, UnavailableError, did_you_mean
 from ocsflake.retry import retry
+from ocsflake.steering import clean_line
 
 if TYPE_CHECKING:
     import smtplib
@@ -223,14 +224,10 @@ def _message(name: str, new: pa.Table) -> Message:
     if new.num_rows > len(shown):
         lines += [f"and {new.num_rows - len(shown):,} more"]
     text = "\n".join(lines).encode()[:_TEXT_MAX].decode(errors="ignore")
-    return Message(_printable(subject)[:_SUBJECT_MAX], f"{text}\n")
+    return Message(clean_line(subject)[:_SUBJECT_MAX], f"{text}\n")
 
 
 def _cell(value: object) -> str:
     """Return a value on one line: what an attacker wrote must not look like a line of ours."""
     shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return _printable(shown)[:_CELL_MAX]
-
-
-def _printable(text: str) -> str:
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return clean_line(shown)[:_CELL_MAX]

@@ -8,12 +8,13 @@ alone: each is a table, or has one.
 from __future__ import annotations
 
 import html
-import re
 from collections import defaultdict
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from attrs import frozen
+
+from ocsflake.steering import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,8 +46,6 @@ _LABEL = 40
 _TEXT_MAX = 160
 _SHORT = 20
 """Texts of so many characters stay on one line: times, and names of custom sources."""
-_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
-"""What a page does not show, or what turns the direction of text."""
 
 STYLE = f"""\
 .ocsflake table{{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.4em 0}}
@@ -92,7 +91,7 @@ def text(value: object) -> str:
     shown = str(value)
     if len(shown) > _TEXT_MAX:
         shown = f"{shown[: _TEXT_MAX - 1]}…"
-    return html.escape(_STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), shown))
+    return html.escape(clean_line(shown))
 
 
 def count_text(count: float) -> str:

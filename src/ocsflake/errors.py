@@ -25,6 +25,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from ocsflake.steering import clean
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -48,7 +50,10 @@ __all__ = [
 
 
 class OcsflakeError(Exception):
-    """Every error that ocsflake raises on purpose."""
+    """Every error that ocsflake raises on purpose; what others named, a file or a key, steers no terminal."""
+
+    def __str__(self) -> str:
+        return clean(super().__str__())
 
 
 class ConfigError(OcsflakeError, ValueError):

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 _PASSING = frozenset({408, 409, 429, 499, 500, 502, 503, 504})
 _NOISE = re.compile(r"[A-Z]+ https?://\S+: |: \('Request failed.*", re.DOTALL)
+_MESSAGE_MAX = 4_000
 _ATTEMPTS = 10  # a quota that was used up comes back within a minute
 _CREDENTIALS = "run `gcloud auth application-default login`, or give credentials or a client that has some"
 
@@ -158,5 +159,5 @@ def _said(error: Exception) -> str:
     code = getattr(error, "grpc_status_code", None) or getattr(error, "code", None)
     name = getattr(code, "name", None) or str(code or type(error).__name__)
     message = str(getattr(error, "message", "") or (error if code is None else ""))
-    message = " ".join(_NOISE.sub("", message).split())[:300]
+    message = " ".join(_NOISE.sub("", message[:_MESSAGE_MAX]).split())[:300]
     return f"{name}: {message}" if message else name

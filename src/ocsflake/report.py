@@ -9,6 +9,7 @@ from attrs import Factory, field, frozen
 
 from ocsflake.charts import days, legend, rendering, table, text
 from ocsflake.drift import Drift
+from ocsflake.steering import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -196,7 +197,7 @@ class RunReport:
         for row in self._table():
             cells = [c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
             lines.append("  ".join(cells).rstrip())
-        return "\n".join([*lines, *self._notes()])
+        return "\n".join([*lines, *map(clean_line, self._notes())])
 
     def _repr_html_(self) -> str:
         head, *rows = self._rows()
@@ -215,7 +216,7 @@ class RunReport:
         )
 
     def _table(self) -> list[list[str]]:
-        return [[f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in self._rows()]
+        return [[f"{cell:,}" if isinstance(cell, int) else clean_line(cell) for cell in row] for row in self._rows()]
 
     def _rows(self) -> list[list[str | int]]:
         head: list[str | int] = ["source", "log type", *_COLUMNS]

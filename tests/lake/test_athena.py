@@ -119,6 +119,7 @@ def test_types_of_every_kind():
             "f": pa.array([1.5, None]),
             "i": pa.array([1, None], pa.int32()),
             "l": pa.array([2**60, None]),
+            "n": pa.array([Decimal("12.50"), None], pa.decimal128(10, 2)),
             "s": pa.array(["", None]),
             "t": pa.array([1_767_323_045_678_901, None], pa.timestamp("us")),
             "list": pa.array(["[1, 2]", None]),

@@ -23,8 +23,10 @@ from cli_help import call
 from ocsflake.errors import ConfigError, LakeError
 from ocsflake.lake import Lake
 from ocsflake.lake import _exchange as exchange
+from ocsflake.lake._deletes import S3Deletes
 from ocsflake.lake.compact import Compacted, _groups, _Member, compact
 from ocsflake.lake.footer import footers
+from ocsflake.lake.s3 import S3Storage
 from ocsflake.lake.storage import DirectoryStorage
 from ocsflake.testing.faults import FaultProxy
 
@@ -278,8 +280,11 @@ class TestDirectory:
         assert not work.exists()
 
     def test_one_at_a_time(self, tmp_path: Path) -> None:
+        """The lock is nobody else's to hold."""
         with exchange.alone(tmp_path), pytest.raises(LakeError, match="another process compacts this lake"):
             Lake(tmp_path).compact()
+
+        assert (tmp_path / ".ocsflake" / "compact" / "lock").stat().st_mode & 0o777 == 0o600
 
     def test_what_cannot_be_exchanged_stays(self, tmp_path: Path) -> None:
         fill(Lake(tmp_path), 2)
@@ -464,6 +469,23 @@ class TestS3:
         assert rows(lake) == before
         assert len(keys(lake)) == 1
 
+    def test_deleting_is_tried_again(self, moto: Any) -> None:
+        """With the patience of the storage; what makes a client of its own makes it for the Region of the storage."""
+        bucket, waits, signed = moto.make_bucket(), [], set()
+        session = moto.session()
+        session.events.register("before-send.s3", lambda request, **_: signed.add(request.headers["Authorization"]))
+        with FaultProxy(moto.url) as proxy:
+            client = moto.at(proxy.url).session().client("s3")
+            client.put_object(Bucket=bucket, Key="a/b", Body=b"x")
+            proxy.fail("throttled")
+            storage = S3Storage(f"s3://{bucket}/a", region="us-east-1", client=client, sleep=waits.append)
+            S3Deletes(storage).delete(["b"])
+        S3Deletes(S3Storage(f"s3://{bucket}/a", region="eu-west-1", session=session)).delete(["b"])
+
+        assert len(waits) == 1
+        assert moto.client().list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+        assert [b"/eu-west-1/s3/" in header for header in signed] == [True]
+
     def test_credentials_that_may_not_delete_are_refused_before_anything_is_put(self, moto: Any) -> None:
         bucket = moto.make_bucket()
         fill(Lake(f"s3://{bucket}", client=moto.client()), 3)
@@ -473,8 +495,10 @@ class TestS3:
             there = keys(lake)
             proxy.fail("denied", [asked + 3 + 1])  # the rows, the probe
 
-            with pytest.raises(LakeError, match=r"allow it (s3:)?DeleteObject"):
+            with pytest.raises(LakeError, match=r"allow it (s3:)?DeleteObject") as caught:
                 lake.compact()
+
+            assert str(caught.value.path).startswith(f"s3://{bucket}/{FOLDER}/")
 
             assert [request for request in proxy.requests if request.startswith("PUT")] == []
             assert keys(lake) == there

@@ -205,12 +205,43 @@ class TestQuery:
 
         assert table.to_pylist() == [{"n": 3}]
 
+    def test_a_path_that_is_a_struct_in_one_source_and_text_in_another(self, tmp_path):
+        """All else of their class can be asked for."""
+        for name, actor in (("a_6003", {"user": "ana"}), ("b_6003", "ana")):
+            folder = tmp_path / f"ext/{name}/region=us-east-1/accountId=external/eventDay=20240101"
+            folder.mkdir(parents=True)
+            pq.write_table(pa.table({"time": [1], "actor": [actor]}), folder / "1.parquet")
+
+        assert Lake(tmp_path).query("SELECT sum(time) t FROM api_activity").to_pylist() == [{"t": 2}]
+
+    def test_elements_of_a_list_have_the_fields_of_all_sources(self, tmp_path):
+        for name, resource in (("a_6003", {"uid": "1"}), ("b_6003", {"name": "x", "uid": "2"})):
+            folder = tmp_path / f"ext/{name}/region=us-east-1/accountId=external/eventDay=20240101"
+            folder.mkdir(parents=True)
+            pq.write_table(pa.table({"time": [1], "resources": [[resource]]}), folder / "1.parquet")
+
+        table = Lake(tmp_path).query("SELECT resources FROM api_activity ORDER BY resources[1].uid")
+
+        assert table.to_pylist() == [
+            {"resources": [{"uid": "1", "name": None}]},
+            {"resources": [{"uid": "2", "name": "x"}]},
+        ]
+
     def test_attributes_of_ocsf_that_no_object_has_are_null(self, lake):
         table = lake.query("SELECT DISTINCT actor.user.email_addr e, duration d, cloud.zone z FROM api_activity")
 
         assert table.to_pylist() == [{"e": None, "d": None, "z": None}]
         with pytest.raises(ConfigError, match="email_adr"):
             lake.query("SELECT actor.user.email_adr FROM api_activity")
+
+    def test_and_have_their_types(self, lake):
+        schema = lake.query(
+            "SELECT start_time_dt, start_time, duration, src_endpoint.location.coordinates,"
+            " actor.session.is_remote, src_endpoint.location.city FROM api_activity"
+        ).schema
+
+        assert schema.types[1:] == [pa.int64(), pa.int32(), pa.list_(pa.float64()), pa.bool_(), pa.string()]
+        assert pa.types.is_timestamp(schema.types[0])
 
     @pytest.mark.parametrize(
         ("sql", "bound"),

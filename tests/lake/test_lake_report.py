@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,9 +13,11 @@ from lake_events import api_activity, events
 from report_lake import DAY, HOSTILE, T0, report_lake
 
 from cli_help import call
+from ocsflake.charts import size_text
 from ocsflake.errors import LakeError
 from ocsflake.lake import Lake
 from ocsflake.lake.report import Finding, Identity, LakeReport, LeftOver
+from ocsflake.lake.usage import Amount, Usage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +105,147 @@ class TestFacts:
         assert str(lake.root) in html
         assert html.count("<section ") == report.html.count("<section ") == 9
         assert "<html" not in html
+
+
+class Words(HTMLParser):
+    """The texts of a page by the section that they are in; what belongs to no section is under ``""``."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.anchor, self.silent = "", False
+        self.found: dict[str, list[str]] = {}
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.anchor = dict(attrs)["id"] or "" if tag == "section" else self.anchor
+        self.silent = tag in {"style", "svg"} or (self.silent and tag not in {"h1", "ul", "table"})
+
+    def handle_endtag(self, tag: str) -> None:
+        self.anchor = "" if tag == "section" else self.anchor
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and not self.silent:
+            self.found.setdefault(self.anchor, []).append(data.strip())
+
+
+@pytest.mark.usefixtures("elsewhere")
+class TestPage:
+    """What the page says, section by section."""
+
+    def test_all_of_a_lake(self, lake: Lake, report: LakeReport) -> None:
+        found = Words(report.html).found
+        sizes = [size_text(amount.bytes) for amount in report.usage.by("source").values()]
+        day = [f"2026-03-0{number}" for number in (1, 2, 3)]
+        midnight = [f"{each} 00:00" for each in day]
+
+        assert found.pop("")[-15:] == [
+            *("events", "12", "stored", size_text(report.usage.total.bytes), "objects", "7", "custom sources", "3"),
+            *("accounts", "3", "serious findings", "1", "rejects", "3"),
+            f"Made by ocsflake at {report.made:%Y-%m-%d %H:%M} UTC. Days and times are in UTC.",
+        ]
+        worst = found["worst"]
+        assert {worst[-6], worst[-12]} == {"Other", "Unknown"}  # as bad as each other
+        assert worst[-5:] == worst[-11:-6] == ["no id", "SCC", "GCP", "project", midnight[0]]
+        del worst[-12:]
+        assert found == {
+            "events-by-class": [
+                *("Events by day and class", "class", "events"),
+                *("api_activity", "5", "detection_finding", "5", "authentication", "2"),
+                *("Every day", "day", "class", "cloud", "events"),
+                *(day[2], "authentication", "Azure", "1", day[2], "api_activity", "AWS", "2"),
+                *(day[1], "detection_finding", "GCP", "2", day[1], "authentication", "Azure", "1"),
+                *(day[1], "api_activity", "AWS", "2"),
+                *(day[0], "detection_finding", "GCP", "3", day[0], "api_activity", "AWS", "1"),
+            ],
+            "events-by-cloud": ["Events by day and cloud", "cloud", "events", "AWS", "5", "GCP", "5", "Azure", "2"],
+            "usage-by-source": [
+                *("Usage by custom source", "custom source", "events", "stored", "last event"),
+                *("aws_cloudtrail_6003", "5", sizes[0], midnight[2], "gcp_scc_2004", "5", sizes[2], midnight[1]),
+                *("azure_signin_3002", "2", sizes[1], midnight[2]),
+            ],
+            "usage-by-account": [
+                *("Usage by account", "account", "events", "stored", "last event"),
+                *("111122223333", "5", sizes[0], midnight[2], "external_project", "5", sizes[2], midnight[1]),
+                *("external_tenant", "2", sizes[1], midnight[2]),
+            ],
+            "findings": [
+                *("Findings by severity", "severity", "findings", "High", "1", "Medium", "1", "Other", "1"),
+                *("Unknown", "1", "Each finding is counted once, as it was told last."),
+            ],
+            "rejects": [
+                *("Rejects", "reason", "records", "log type", "time: eventTime is missing", "2", "aws.cloudtrail"),
+                *(HOSTILE, "1", "aws.cloudtrail"),
+            ],
+            "worst": [
+                *("The worst findings", "severity", "title", "product", "cloud", "account", "time"),
+                *("High", "open bucket", "SCC", "GCP", "project", midnight[1]),
+                *("Medium", HOSTILE, "SCC", "GCP", "project", midnight[1]),
+            ],
+            "identities": [
+                *("Top identities", "user", "events", "failed", "clouds", "last event"),
+                *("alice", "4", "2", "AWS, Azure", midnight[1], HOSTILE, "1", "0", "AWS", midnight[2]),
+                *("U1", "1", "0", "AWS", midnight[2], "bob", "1", "0", "Azure", midnight[2]),
+            ],
+            "drift": [
+                *("Drift, and what no attribute takes", "raw path", "events", "custom source", "drift", "first day"),
+                *(HOSTILE, "2", "aws_cloudtrail_6003", "new", day[1], "old", "2", "aws_cloudtrail_6003", day[0]),
+                "All of it is kept in unmapped. New is what was not there on the first day of its source.",
+            ],
+        }
+
+    def test_nothing(self, tmp_path: Path) -> None:
+        """Each section of an empty lake says so."""
+        found = Words(Lake(tmp_path).report().html).found
+
+        assert found.pop("")[-3:-1] == ["rejects", "n/a"]
+        assert {anchor: words[1:] for anchor, words in found.items()} == {
+            **{
+                anchor: ["There are no events."]
+                for anchor in ("events-by-class", "events-by-cloud", "usage-by-source", "usage-by-account")
+            },
+            "findings": ["There are no findings."],
+            "worst": ["There are no findings."],
+            "rejects": ["Where rejected records are kept was not said, and the lake has no folder of them."],
+            "identities": ["No event names a user."],
+            "drift": ["Attributes take all that the logs hold."],
+        }
+
+    def test_more_than_a_page_shows(self) -> None:
+        """The rest is folded, summed as others, or left out of a list of the most."""
+        amounts = {(f"s{n:02}", "", "1", "r", "20260301"): Amount(1, 1, n, 0, 0) for n in range(11)}
+        report = LakeReport(
+            "lake",
+            datetime(2026, 3, 2, tzinfo=UTC),
+            "20260301",
+            Usage(amounts),
+            events={(f"c{n}", "", "20260301"): 9 - n for n in range(9)},
+            severities={6: 1, 5: 2, 4: 4, 3: 8, 7: 16, 99: 32},
+            findings=[Finding(7, None, None, None, None, None)],
+            rejects={("x.y", "", f"r{n:02}"): 1 + n % 2 for n in range(12)},
+        )
+
+        found = Words(report.html).found
+
+        assert "Events from 2026-03-01 on: 1970-01-01 00:00 to 1970-01-01 00:00 UTC" in found[""]
+        assert found[""][-4:-3] == ["7"]
+        classes = [word for n in range(7) for word in (f"c{n}", str(9 - n))]
+        assert found["events-by-class"][1:19] == ["class", "events", *classes, "others", "3"]
+        usage, rest = found["usage-by-source"][5:45], found["usage-by-source"][45:]
+        assert (usage[::4], rest[0], rest[5::4]) == (
+            [f"s{n:02}" for n in range(10, 0, -1)],
+            "All 11",
+            [f"s{n:02}" for n in range(10, -1, -1)],
+        )
+        assert found["findings"][3:13] == ["Fatal", "1", "Critical", "2", "High", "4", "Medium", "8", "Other", "48"]
+        assert found["worst"][7:] == ["Other"]
+        shown = [(word, "2") for word in ("r01", "r03", "r05", "r07", "r09", "r11")]
+        shown += [(word, "1") for word in ("r00", "r02", "r04", "r06")]
+        assert found["rejects"][4:] == [word for pair in shown for word in (*pair, "x.y")]
+
+    def test_bad_news_stands_out(self, report: LakeReport, tmp_path: Path) -> None:
+        """Serious findings are marked, if there are any."""
+        assert report.html.count("<dd class=bad>1</dd>") == report.html.count("class=bad") == 1
+        assert "class=bad" not in Lake(tmp_path).report().html
 
 
 class TestLakes:

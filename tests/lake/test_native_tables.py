@@ -73,6 +73,50 @@ and cast(date_format(current_timestamp - INTERVAL '0' day, '%Y%m%d%H') as varcha
 """
 
 
+EVENTS = {
+    "cloud_trail_mgmt": 35,
+    "s3_data": 2,
+    "lambda_execution": 1,
+    "vpc_flow": 35,
+    "route53": 23,
+    "eks_audit": 20,
+    "waf": 23,
+    "sh_findings": 24,
+}
+"""How many events of the samples each table has."""
+
+MOVED = {
+    "cloud_trail_mgmt_1_0": {
+        "actor.session.mfa": 17,
+        "actor.user.account_uid": 31,
+        "actor.user.uid": 31,
+        "actor.user.uuid": 26,
+        "mfa": 5,
+        "resources[1].account_uid": 2,
+        '"user".uid': 12,
+        '"user".uuid': 11,
+    },
+    "vpc_flow_1_0": {"cloud.account_uid": 34},
+    "route53_1_0": {"cloud.account_uid": 23},
+    "waf_2_0": {"http_status": 12},
+    "sh_findings_1_0": {
+        "cloud.account_uid": 24,
+        "confidence": 1,
+        "finding.title": 24,
+        "finding.remediation": 4,
+        "finding.remediation.kb_articles": 4,
+        "metadata.product.feature.name": 24,
+        "metadata.product.version": 17,
+        "resources[1].details": 9,
+        "state": 24,
+        "state_id": 24,
+        "vulnerabilities[1].kb_articles": 2,
+        "vulnerabilities[1].packages": 5,
+    },
+}
+"""How many events of the samples have a value that has another name in our events."""
+
+
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory):
     """A lake of the samples of AWS's own sources."""
@@ -105,6 +149,25 @@ def test_published_queries_find(lake, name):
     sql = re.sub("current_timestamp", "TIMESTAMP '2026-11-18 12:00:00'", QUERIES[name], flags=re.IGNORECASE)
 
     assert len(rows(lake, re.sub(r" LIMIT 25$", "", sql))) == FOUND[name]
+
+
+@pytest.mark.parametrize("name", NATIVE_TABLES)
+def test_each_table_has_the_events_of_its_log(lake, name):
+    """Whichever source version it is of; no answer of a resolver is an empty list."""
+    [found] = rows(lake, f"SELECT count(*) AS n FROM {{{name}}}")
+
+    assert found == {"n": EVENTS[name.rpartition("_")[0].rpartition("_")[0]]}
+    if "answers" in NATIVE_TABLES[name].shapes():
+        assert rows(lake, f"SELECT count(*) AS n FROM {{{name}}} WHERE answers IS NULL") == [{"n": 0}]
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_values_with_another_name_are_there(lake, name):
+    counts = ", ".join(f"count({path}) AS n{place}" for place, path in enumerate(MOVED[name]))
+
+    [found] = rows(lake, f"SELECT {counts} FROM {{{name}}}")
+
+    assert list(found.values()) == list(MOVED[name].values())
 
 
 def test_duplicate_findings_as_published(tmp_path):
@@ -165,14 +228,14 @@ class TestVersion1:
         """API Activity is 3005 of Audit Activity, and the version says why."""
         found = rows(
             lake,
-            "SELECT DISTINCT class_uid, class_name, category_uid, type_uid - activity_id AS type, metadata.version"
-            " FROM {cloud_trail_mgmt_1_0} ORDER BY class_uid",
+            "SELECT DISTINCT class_uid, class_name, category_uid, category_name, type_uid - activity_id AS type,"
+            " metadata.version FROM {cloud_trail_mgmt_1_0} ORDER BY class_uid",
         )
 
         assert [list(row.values()) for row in found] == [
-            [3001, "Account Change", 3, 300100, "1.0.0-rc.2"],
-            [3002, "Authentication", 3, 300200, "1.0.0-rc.2"],
-            [3005, "API Activity", 3, 300500, "1.0.0-rc.2"],
+            [3001, "Account Change", 3, "Audit Activity", 300100, "1.0.0-rc.2"],
+            [3002, "Authentication", 3, "Audit Activity", 300200, "1.0.0-rc.2"],
+            [3005, "API Activity", 3, "Audit Activity", 300500, "1.0.0-rc.2"],
         ]
 
     def test_findings_of_all_classes_are_security_findings(self, lake):
@@ -182,8 +245,19 @@ class TestVersion1:
             "SELECT count(*) AS n, count(resources) AS listed, array_agg(DISTINCT class_uid) AS classes,"
             " array_agg(DISTINCT metadata.product.name) AS products FROM {sh_findings_1_0}",
         )
+        kinds = rows(
+            lake,
+            "SELECT DISTINCT class_name, category_uid, category_name, type_uid, type_name, metadata.version"
+            " FROM {sh_findings_1_0} ORDER BY type_uid",
+        )
 
         assert found == {"n": 24, "listed": 24, "classes": [2001], "products": ["Security Hub"]}
+        named = ["Security Finding", 2, "Findings"]
+        assert [list(row.values()) for row in kinds] == [
+            [*named, 200101, "Security Finding: Create", "1.0.0-rc.2"],
+            [*named, 200102, "Security Finding: Update", "1.0.0-rc.2"],
+            [*named, 200103, "Security Finding: Close", "1.0.0-rc.2"],
+        ]
 
     def test_what_moved_inside_a_finding(self, lake):
         """Remediation, score and state are where they were, and a struct that is not there is NULL."""

@@ -155,6 +155,28 @@ class TestRoles:
         assert sts.assumed == [ROLE, OTHER_ROLE]
         assert len(keys(moto, bucket)) == 4
 
+    @pytest.mark.parametrize("transport", ["boto3", "obstore"])
+    def test_no_object_is_put_with_the_credentials_of_another(self, moto, bucket, sts, transport):
+        """Each request has the token of the role that its place asks for, and comes from what is to put it."""
+        sts.roles[OTHER_ROLE] = "there"
+        sources = [source(bucket), source(bucket, name="aws_cloudtrail_3002", role_arn=OTHER_ROLE)]
+        tokens, agents = {}, set()
+
+        class Noted(FaultProxy):
+            def passed_on(self, request):
+                if request.method == "PUT":
+                    agents.add(request.headers["User-Agent"].partition("/")[0].lower())
+                    tokens[request.path.split("/")[3]] = request.headers["X-Amz-Security-Token"]
+                return super().passed_on(request)
+
+        with Noted(moto.url) as proxy:
+            lake = self.lake(moto, sts, bucket, proxy.url, custom_sources=sources, transport=transport)
+            other = EventBatch("aws.cloudtrail", "aws_cloudtrail", "authentication", events(2))
+            fill(lake, api_activity(events(2)), other)
+
+        assert tokens == {"aws_cloudtrail_6003": ROLE, "aws_cloudtrail_3002": OTHER_ROLE}
+        assert agents == {{"boto3": "boto3", "obstore": "object_store"}[transport]}
+
     def test_a_role_may_be_given_for_all(self, moto, bucket, sts):
         sts.roles[ROLE] = ""
         lake = self.lake(moto, sts, bucket, role_arn=ROLE, external_id="")
@@ -170,6 +192,7 @@ class TestRoles:
         with pytest.raises(LakeError, match=rf"{ROLE} cannot be assumed \(sts:AssumeRole: AccessDenied\)") as caught:
             lake.check("aws_cloudtrail", ["api_activity"])
         assert "elsewhere" not in str(caught.value)
+        assert caught.value.path == f"s3://{bucket}/ext/aws_cloudtrail_6003/"
         with lake.begin("c") as commit, pytest.raises(LakeError, match="cannot be assumed"):
             commit.write(api_activity(events(1)))
         assert keys(moto, bucket) == []

@@ -6,7 +6,7 @@ import pytest
 from attrs import field, frozen
 from lake_events import api_activity, events
 
-from ocsflake.errors import ConfigError
+from ocsflake.errors import ConfigError, LakeError
 from ocsflake.lake import Lake
 
 
@@ -115,6 +115,27 @@ def test_only_what_is_named_of_a_struct_is_fetched(moto):
 
     assert rows == [{"n": 3_000, "p": "AWS"}]
     assert few < many / 3
+
+
+def test_an_object_that_goes_away_while_it_is_read(moto):
+    """The error is that of the object, and not what DuckDB and Arrow make of it."""
+    bucket = moto.make_bucket()
+    lake = Lake(f"s3://{bucket}", session=moto.session())
+    with lake.begin("c") as commit:
+        commit.write(api_activity(events(5)))
+        (written,) = commit.publish()
+
+    @frozen
+    class Vanishing(Watched):
+        def open(self, key):
+            if key in self.opened:
+                moto.client().delete_object(Bucket=bucket, Key=key)
+            return super().open(key)
+
+    lake = Lake(lake.root, session=lake.session, storage=Vanishing(lake.storage))
+
+    with pytest.raises(LakeError, match=f"{written.key}: there is no such object"):
+        lake.query("SELECT max(time) FROM api_activity")
 
 
 def test_large_row_groups(moto):

@@ -87,6 +87,18 @@ class TestQueue:
 
         assert queue.left == 0
 
+    def test_the_lake_waits_for_more(self, queue: Queue) -> None:
+        """Longer than it looks without `follow`."""
+        key = queue.fill()
+        later = threading.Timer(2, queue.tell, [key])
+        later.start()
+
+        deliveries = queue.lake.subscribe(queue.url, client=queue.sqs, follow=True)
+
+        assert next(deliveries).keys == (key,)
+        deliveries.close()
+        later.join()
+
     def test_what_is_not_confirmed_comes_again(self, queue: Queue) -> None:
         key = queue.fill()
         queue.tell(key)
@@ -160,8 +172,9 @@ class TestQueue:
         assert [delivery.keys for delivery in from_queue(lake.storage, url, wait=0)] == [(key,)]
 
     def test_a_queue_that_is_not_there(self, queue: Queue) -> None:
-        with pytest.raises(LakeError, match="ReceiveMessage"):
+        with pytest.raises(LakeError, match="ReceiveMessage") as caught:
             list(from_queue(queue.lake.storage, f"{queue.url}x", client=queue.sqs))
+        assert caught.value.path == f"{queue.url}x"
 
     def test_it_follows_until_it_is_stopped(self, queue: Queue) -> None:
         stop = threading.Event()

@@ -13,6 +13,7 @@ import pytest
 from lake_events import DAY, T0, api_activity, events, narrow
 
 from cli_help import call
+from ocsflake.charts import size_text
 from ocsflake.errors import ConfigError, LakeError
 from ocsflake.lake import Lake
 from ocsflake.lake.storage import DirectoryStorage
@@ -129,15 +130,24 @@ class TestUsage:
         )
 
 
+@pytest.mark.usefixtures("elsewhere")
 class TestPictures:
     def test_a_table(self, tmp_path: Path) -> None:
+        """Numbers end where those above them end, and times are in UTC."""
         lake = Lake(tmp_path)
         fill(lake)
-        lines = str(lake.usage()).splitlines()
+        found = lake.usage()
+        sizes = [f"{found.by('source')[name,].bytes:,}" for name in ("aws_cloudtrail_6003", "azure_flow_4001")]
+        times = ["2024-01-01T00:32:56Z", "2024-01-01T00:00:00Z"]
 
-        assert lines[0].split() == ["source", "event_class", "objects", "bytes", "rows", "first", "last"]
-        assert lines[1].split()[:3] == ["aws_cloudtrail_6003", "api_activity", "4"]
-        assert repr(lake.usage()).startswith("<Usage: 6 objects, ")
+        assert str(found).splitlines() == [
+            "source               event_class   objects   bytes  rows  first                 last",
+            f"aws_cloudtrail_6003  api_activity        4  {sizes[0]}    30  {times[0]}  2024-01-02T23:24:00Z",
+            f"azure_flow_4001                          2   {sizes[1]}     2  {times[1]}  2024-01-02T00:00:00Z",
+            found.summary,
+        ]
+        assert found.summary == f"6 objects, {size_text(found.total.bytes)}, 32 events"
+        assert repr(found) == f"<Usage: {found.summary}>"
 
     def test_a_chart(self, tmp_path: Path) -> None:
         lake = Lake(tmp_path)
@@ -148,6 +158,10 @@ class TestPictures:
         assert svg is not None
         assert len(ElementTree.fromstring(svg[0]).findall("rect")) == 4  # two sources on two days
         assert "01-02: aws_cloudtrail_6003" in html
+        assert "Bytes by day, stacked by custom source" in html
+        assert "kB" in svg[0]
+        assert lake.usage().summary in html
+        assert [html.count(word) for word in ("<li>", "api_activity<", "2024-01-02T23:24:00Z")] == [2, 1, 1]
 
 
 class TestCommand:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from toy import events_of, raw, toy
 from ocsflake import mapper as registered
 from ocsflake.errors import ConfigError
 from ocsflake.mapping import DelimitedText, JsonRecords, PatternText, at
+from ocsflake.mapping.redact import rules_of
 from ocsflake.model import RawBatch
 from ocsflake.ocsf import validate
 
@@ -125,6 +127,23 @@ def test_any_value(value: Any, place: str) -> None:
     assert mapped.records == 1 == mapped.mapped + mapped.rejects.num_rows
     assert SECRET not in written(mapped)
     assert "neighbour" in written(mapped)
+
+
+@given(st.text("abcx", max_size=12), st.lists(st.text("abc", max_size=2), min_size=1, max_size=4))
+def test_stars_in_a_key(key: str, parts: list[str]) -> None:
+    """A star stands for any text, as it does in names of files, however many there are."""
+    found = rules_of(("*".join(parts) or "*",)).within(f"{key}\0")
+
+    assert bool(found) == fnmatchcase(key, "*".join(parts) or "*")
+
+
+def test_many_stars_and_a_long_key() -> None:
+    """A key of a megabyte is gone through once, not once for every way to share it out among the stars."""
+    rules = rules_of(("**.*a*a*a*b",))
+
+    assert not rules.within("a" * 1_000_000 + "\0")
+    assert rules.within("a" * 1_000_000 + "b\0")
+    assert not rules_of(("*a*aa*b*.x",)).above("a" * 1_000_000 + "\0")
 
 
 def test_kinds_are_kept() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from ocsflake import samples
 from ocsflake.cli import main
@@ -109,6 +112,77 @@ def test_a_log_is_no_code() -> None:
     assert sample.records == 1
     assert mapper(text).log_type == "acme.vpn"
     assert text.isascii()
+
+
+PIECES = [
+    "login",
+    "event",
+    "time",
+    "ip",
+    "user",
+    "  # ",
+    '"',
+    "'",
+    "\\",
+    "\n",
+    "\r",
+    '"""',
+    ")",
+    "{",
+    "#",
+    ".",
+    "[]",
+    "\x1b",
+]
+PIECES += [
+    "';import os;os.abort()",
+    "\u2028",
+    "\0",
+    "\ud7ff",
+    "1793512800",
+    "192.0.2.7",
+    "-",
+    " ",
+    "TODO",
+    "\U0001f600",
+    "\x85",
+]
+TEXT = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=5).map("".join)
+VALUE = TEXT | st.integers() | st.booleans() | st.none()
+RECORD = st.dictionaries(
+    TEXT, VALUE | st.lists(VALUE, max_size=2) | st.dictionaries(TEXT, VALUE, max_size=2), max_size=6
+)
+CODE = "alias annassign assign attribute call constant dict expr importfrom keyword list load module name store tuple"
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    records=st.lists(RECORD, min_size=1, max_size=3), event_class=st.sampled_from(["authentication", "dns_activity"])
+)
+@example(records=[{"event": "login  # x"}], event_class="authentication")
+@example(records=[{"-": {"": 1}, "[]": "x"}], event_class="authentication")
+def test_any_log_is_no_code(records: list[dict[str, Any]], event_class: str) -> None:
+    """Whatever a log holds, the module is calls of ours with literals, and every raw path is in it as text."""
+    text = written(records, event_class)
+    nodes = list(ast.walk(ast.parse(text)))
+
+    assert {type(node).__name__.lower() for node in nodes} <= set(CODE.split())
+    names = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert names <= {"EventMap", "JsonRecords", "Mapper", "at"}
+    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    assert attributes <= {"epoch", "lookup", "text"}
+    assert [node.module for node in nodes if isinstance(node, ast.ImportFrom)] == ["__future__", "ocsflake.mapping"]
+    sample = read_sample([RawBatch(b"\n".join(json.dumps(record).encode() for record in records))])
+    assert {raw.path for raw in sample.fields} <= {node.value for node in nodes if isinstance(node, ast.Constant)}
+    assert mapper(text).log_type == "acme.vpn"
+    assert text.isascii()
+
+
+def test_records_that_are_no_objects() -> None:
+    """They are passed over, where the log has others."""
+    sample = read_sample([RawBatch(b'[1, 2]\n"x"\n5\n[[{"b": 1}]]\n{"a": 1}')])
+
+    assert [raw.path for raw in sample.fields] == ["a"]
 
 
 def test_wrong_calls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

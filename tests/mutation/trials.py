@@ -17,7 +17,7 @@ import pytest
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mutants import Mutant
@@ -59,8 +59,9 @@ def choose(
     They are taken from two lists in turn: those of the nearest files, the fastest first, one of each file at a time;
     and those that run the fewest lines in all, which are about few things and perhaps about this one.
 
-    A line that runs when the module is imported is tried by all tests of the module; a line without a note of its own
-    (one of several of a statement) by those of its function.
+    A line that runs when the module is imported is tried by all tests of the module, a line without a note of its own
+    (one of several of a statement) by those of its function. What is left of the budget goes to the other tests of the
+    nearest files: a fixture that several share is noted for the first of them, and some only look at values.
 
     Args:
         mutant: What is tried.
@@ -72,20 +73,27 @@ def choose(
     first, last = mutant.body or (1, max(lines, default=0))
     names = lines.get(mutant.line, set()) if mutant.body else set()
     names = names or {name for line in range(first, last + 1) for name in lines.get(line, ())}
-    names = {name for name in names if costs.get(name, (_LONGEST, 0))[0] < _LONGEST}
+    beside = {name for name in costs if near(name.partition("::")[0]) == 0} - names
+    chosen: dict[str, set[str]] = {}
+    for group in (names, beside) if mutant.body else (names | beside,):
+        for name in _turns({name for name in group if costs.get(name, (_LONGEST, 0))[0] < _LONGEST}, costs, near):
+            path = name.partition("::")[0]
+            cost = costs[name][0] + (path not in chosen)
+            if cost <= budget and name not in chosen.get(path, ()):
+                budget -= cost
+                chosen.setdefault(path, set()).add(name)
+    return [name for path in chosen for name in sorted(chosen[path], key=lambda name: costs[name])]
+
+
+def _turns(names: set[str], costs: Mapping[str, tuple[float, int]], near: Callable[[str], int]) -> Iterator[str]:
+    """Yield the nearest of some tests and those that run the fewest lines in turn, each twice."""
     files: dict[str, list[str]] = {}
     for name in sorted(names, key=lambda name: (costs[name][0], name)):
         files.setdefault(name.partition("::")[0], []).append(name)
     turns = sorted((near(path), turn, costs[name], name) for path in files for turn, name in enumerate(files[path]))
     focused = sorted((costs[name][1], name) for name in names)
-    chosen: dict[str, set[str]] = {}
-    for name in (name for (*_, one), (_, other) in zip(turns, focused, strict=True) for name in (one, other)):
-        path = name.partition("::")[0]
-        cost = costs[name][0] + (path not in chosen)
-        if cost <= budget and name not in chosen.get(path, ()):
-            budget -= cost
-            chosen.setdefault(path, set()).add(name)
-    return [name for path in chosen for name in sorted(chosen[path], key=lambda name: costs[name])]
+    for (*_, one), (_, other) in zip(turns, focused, strict=True):
+        yield from (one, other)
 
 
 def run(tree: Path, tests: Sequence[str], limit: float) -> Trial:

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ocsflake.steering import clean, clean_line
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["BOLD", "DIM", "clean", "put", "say", "table", "tell", "width"]
+__all__ = ["BOLD", "DIM", "put", "say", "table", "tell", "width"]
 
-# What would steer a terminal: control characters but for tab and newline, and those that turn the direction of text.
-_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _LEAST = 8
 
 BOLD, DIM = "1;36", "2"
 """Styles of text, as ECMA-48 numbers them."""
-
-
-def clean(text: str) -> str:
-    """Return text with what would steer a terminal made visible: an attacker may have written it."""
-    return _STEERING.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def tell(text: str) -> None:
@@ -39,11 +33,13 @@ def say(text: str, style: str = "") -> None:
     text = clean(text)
     if style and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
         text = f"\x1b[{style}m{text}\x1b[0m"
-    put(text.encode(errors="backslashreplace"))
+    sys.stdout.buffer.write(text.encode(errors="backslashreplace") + b"\n")
 
 
 def put(line: bytes) -> None:
-    """Write a line of data to stdout."""
+    """Write a line of data to stdout as it is; a terminal gets it with what would steer it made visible."""
+    if sys.stdout.isatty():
+        line = clean(line.decode(errors="backslashreplace")).encode()
     sys.stdout.buffer.write(line + b"\n")
 
 
@@ -90,7 +86,7 @@ def _fitted(widths: Sequence[int], space: int) -> list[int]:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return clean(str(value)).replace("\n", "\\n").replace("\t", "\\t")
+    return clean_line(str(value))
 
 
 def _is_number(value: Any) -> bool:

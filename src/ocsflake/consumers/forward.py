@@ -21,6 +21,7 @@ from attrs import frozen
 
 from ocsflake.errors import UnavailableError
 from ocsflake.retry import retry
+from ocsflake.steering import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -128,7 +129,7 @@ def forward(
         if bad:
             refused += len(bad)
             reasons.update(refusal.reason for refusal in bad)
-            told = {"key": delivery.keys[0], "refused": len(bad), "reason": bad[0].reason}
+            told = {"key": delivery.keys[0], "refused": len(bad), "reason": clean_line(bad[0].reason)}
             _log.warning("%s: %d documents were refused: %s", *told.values(), extra=told)
         else:
             delivery.confirm()

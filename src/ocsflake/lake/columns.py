@@ -30,6 +30,7 @@ __all__ = [
     "merged",
     "ocsf_shape",
     "pruned",
+    "quoted",
     "quoted_name",
     "same",
     "shape_of",
@@ -52,6 +53,11 @@ _SCALARS = {
 def quoted_name(name: str) -> str:
     """Return an identifier of SQL."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def quoted(text: str) -> str:
+    """Return text as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def type_text(shape: Shape) -> str:
@@ -178,7 +184,7 @@ class Row:
             shape, sql = self.shape.get(first), self.sql(first)
             for name in others:
                 shape = shape.get(name) if isinstance(shape, Mapping) else None
-                sql = f"struct_extract({sql}, '{name}')"
+                sql = f"struct_extract({sql}, {quoted(name)})"
             if shape is not None:
                 return sql, shape, place
         return None
@@ -244,6 +250,6 @@ def _list(row: Row, path: Path, shape: list[Shape], found: tuple[str, Shape, Pat
     inside, element = there[0], f"e{len(place)}"
     if not isinstance(inside, Mapping):
         return None
-    below = evolve(row, shape=inside, sql=lambda name: f"struct_extract({element}, '{name}')", above=place)
+    below = evolve(row, shape=inside, sql=lambda name: f"struct_extract({element}, {quoted(name)})", above=place)
     made = _value(below, path, shape[0], [()]) if shape[0] != inside or path in row.changed else element
     return made and (sql if made == element else f"list_transform({sql}, lambda {element}: {made})")

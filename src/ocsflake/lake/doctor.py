@@ -27,6 +27,7 @@ from ocsflake.lake._key_checks import check_key_of, place_of
 from ocsflake.lake._object_checks import check_object
 from ocsflake.lake.layout import glue_table
 from ocsflake.lake.storage import DirectoryStorage, check_key
+from ocsflake.steering import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,7 +78,9 @@ class Finding:
 
     def __str__(self) -> str:
         more = f" (and {self.objects - 1:,} more objects)" if self.objects > 1 else ""
-        return f"{self.level} rule {self.rule} {self.check}: {self.key}: {self.problem}{more}; {self.advice}"
+        return clean_line(
+            f"{self.level} rule {self.rule} {self.check}: {self.key}: {self.problem}{more}; {self.advice}"
+        )
 
 
 @frozen

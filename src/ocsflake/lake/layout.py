@@ -45,9 +45,10 @@ _ID_MAX = 64 - len(_EXTERNAL) - 1
 _DIGEST = re.compile(r".*_h[0-9a-f]{16}")
 _DIGEST_LENGTH = 18
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+_PART = r"[^/\\\0\ud800-\udfff]+"  # what is one name on every system, and text
 _KEY = re.compile(
-    r"(?P<location>(?:[^/]+/)*)region=(?P<region>[^/]+)/accountId=(?P<account>[A-Za-z0-9_.-]+)"
-    r"/eventDay=(?P<day>[0-9]{8})/(?P<name>[^/]+\.parquet)"
+    rf"(?P<location>(?:{_PART}/)*)region=(?P<region>[^/]+)/accountId=(?P<account>[A-Za-z0-9_.-]+)"
+    rf"/eventDay=(?P<day>[0-9]{{8}})/(?P<name>{_PART}\.parquet)"
 )
 
 

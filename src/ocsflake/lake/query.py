@@ -16,11 +16,12 @@ from attrs import field, frozen
 
 from ocsflake import ocsf
 from ocsflake.errors import ConfigError, LakeError, MissingExtraError, did_you_mean
+from ocsflake.lake.columns import quoted
 from ocsflake.lake.dialect import MACROS, from_athena
 from ocsflake.lake.native_tables import NATIVE_TABLES, native_name
 from ocsflake.lake.reading import reading
 from ocsflake.lake.relations import Asked, relations
-from ocsflake.lake.views import View, create, quoted, views
+from ocsflake.lake.views import View, create, views
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -216,7 +217,7 @@ def _run(
 def _named_in(sql: str, views: Mapping[str, View]) -> Mapping[str, View]:
     """Return the views whose names stand in the statement, all but Security Lake's own if none does."""
     text = sql.lower()
-    named = {name: view for name, view in views.items() if name in text}
+    named = {name: view for name, view in views.items() if name in text or name.replace('"', '""') in text}
     return named or {name: view for name, view in views.items() if view.native is None}
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from attrs import evolve, field, frozen
 
 from ocsflake.lake import columns
-from ocsflake.lake.columns import quoted_name
+from ocsflake.lake.columns import quoted, quoted_name
 from ocsflake.lake.layout import parse_key
-from ocsflake.lake.views import PARTITIONS, quoted
+from ocsflake.lake.views import PARTITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

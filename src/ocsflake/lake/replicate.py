@@ -17,6 +17,7 @@ from ocsflake.errors import ConfigError, LakeError
 from ocsflake.lake.footer import footers
 from ocsflake.lake.layout import parse_key
 from ocsflake.lake.storage import lake_errors
+from ocsflake.steering import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,8 @@ class Replicated:
 
     def __str__(self) -> str:
         held = f", {len(self.held):,} partitions held: {', '.join(self.held[:3])}" if self.held else ""
-        return f"{self.objects:,} objects copied ({self.bytes:,} bytes), {self.there:,} were there already{held}"
+        copied = f"{self.objects:,} objects copied ({self.bytes:,} bytes), {self.there:,} were there already"
+        return clean_line(copied + held)
 
 
 def replicate(origin: Storage, target: Storage, *, prefix: str = "ext/") -> Replicated:

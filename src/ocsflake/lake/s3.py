@@ -22,7 +22,7 @@ from attrs import field, frozen
 from ocsflake import aws
 from ocsflake.errors import ConfigError, LakeError, did_you_mean
 from ocsflake.lake._obstore import make_put
-from ocsflake.lake.storage import StoredObject, check_key, lake_errors, remove_abandoned
+from ocsflake.lake.storage import StoredObject, check_key, is_key, lake_errors, remove_abandoned
 from ocsflake.retry import retry
 
 if TYPE_CHECKING:
@@ -172,7 +172,8 @@ class S3Storage:
         _, root = aws.s3_address(self.root)
         pages = self._pages(prefix, Delimiter="/")
         below = (item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ()))
-        return sorted(key.removeprefix(root + prefix).removesuffix("/") for key in below)
+        names = (key.removeprefix(root + prefix).removesuffix("/") for key in below)
+        return sorted(filter(is_key, names))
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading; it can be sought in, and each read fetches what was asked for.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -21,10 +22,12 @@ from ocsflake.errors import ConfigError, LakeError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["DirectoryStorage", "Storage", "StoredObject", "check_key", "lake_errors", "remove_abandoned"]
+__all__ = ["DirectoryStorage", "Storage", "StoredObject", "check_key", "is_key", "lake_errors", "remove_abandoned"]
 
 _SCRATCH = ".ocsflake/tmp"
 _ABANDONED_SECONDS = 24 * 60 * 60
+_NO_KEY = re.compile(r"[\\\0\ud800-\udfff]")
+"""What ends or parts paths somewhere, or is no text: names on a disk may be any bytes."""
 
 
 @frozen
@@ -60,7 +63,10 @@ class Storage(Protocol):
         ...
 
     def folders(self, prefix: str) -> list[str]:
-        """Return the sorted names just below `prefix`, which ends in ``/``, that have something below them."""
+        """Return the sorted names just below `prefix`, which ends in ``/``, that have something below them.
+
+        Names that no key can have (`is_key`) are left out.
+        """
         ...
 
     def open(self, key: str) -> BinaryIO:
@@ -120,6 +126,8 @@ class DirectoryStorage:
             LakeError: If a folder cannot be read.
         """
         folder, _, _ = prefix.rpartition("/")
+        if folder:
+            check_key(folder, self.root)
         with lake_errors(self.root / folder):
             yield from self._walk(folder, prefix)
 
@@ -134,7 +142,8 @@ class DirectoryStorage:
         with lake_errors(folder):
             if not folder.is_dir():
                 return []
-            return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and any(entry.iterdir()))
+            below = (entry for entry in folder.iterdir() if entry.is_dir() and is_key(entry.name))
+            return sorted(entry.name for entry in below if any(entry.iterdir()))
 
     def open(self, key: str) -> BinaryIO:
         """Open a file for reading.
@@ -152,7 +161,7 @@ class DirectoryStorage:
         return self.root.joinpath(*key.split("/"))
 
     def _walk(self, folder: str, prefix: str) -> Iterator[StoredObject]:
-        path = self._path(folder) if folder else self.root
+        path = self.root / folder
         if not path.is_dir():
             return
         with os.scandir(path) as entries:
@@ -171,8 +180,13 @@ def check_key(key: str, root: Path | str) -> None:
     Raises:
         ConfigError: If a part of it is empty, ``.`` or ``..``, or holds a character that ends or parts paths.
     """
-    if any(part in {"", ".", ".."} or "\\" in part or "\0" in part for part in key.split("/")):
+    if not is_key(key):
         raise ConfigError(f"key {key!r} does not stay below {root}")
+
+
+def is_key(key: str) -> bool:
+    """Return whether `key` is the name of an object below any root, in text that any program can write."""
+    return not (_NO_KEY.search(key) or {"", ".", ".."}.intersection(key.split("/")))
 
 
 def remove_abandoned(folders: Iterable[Path]) -> None:

@@ -16,6 +16,7 @@ from ocsflake.charts import days, legend, rendering, size_text, table, text
 from ocsflake.errors import ConfigError, did_you_mean
 from ocsflake.lake.footer import footers
 from ocsflake.lake.layout import parse_key
+from ocsflake.steering import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -113,7 +114,7 @@ class Usage:
 
     def __str__(self) -> str:
         rows = [
-            [f"{cell:,}" if isinstance(cell, int) else cell for cell in row]
+            [f"{cell:,}" if isinstance(cell, int) else clean_line(cell) for cell in row]
             for row in self.table("source", "event_class")
         ]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from attrs import field, frozen
 
 from ocsflake.lake import columns
-from ocsflake.lake.columns import Row, quoted_name
+from ocsflake.lake.columns import Row, quoted, quoted_name
 from ocsflake.lake.layout import glue_database, glue_table
 from ocsflake.lake.native_tables import NATIVE_TABLES, native_name
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ocsflake.lake.reading import Path, Reading
     from ocsflake.model import CustomSource
 
-__all__ = ["PARTITIONS", "Relation", "View", "create", "quoted", "views"]
+__all__ = ["PARTITIONS", "Relation", "View", "create", "views"]
 
 PARTITIONS = ("region", "accountid", "eventday")
 """The columns of partitions, as Athena calls them."""
@@ -103,7 +103,7 @@ def views(sources: Sequence[CustomSource], region: str) -> dict[str, View]:
             found[table] = View(table, (source,), glue_database(at), only, source.event_class)
     for event_class, members in classes.items():
         name = event_class.rpartition("/")[2]
-        found[name] = View(name, tuple(members), event_class=event_class, united=True)
+        found[name.lower()] = View(name, tuple(members), event_class=event_class, united=True)
     for at in {region, *(each for source in sources for each in source.regions)}:
         there = [source for source in sources if at == region or at in source.regions]
         for native in NATIVE_TABLES.values():
@@ -209,8 +209,3 @@ def _select(view: View, source: CustomSource, relation: Relation, shape: Mapping
 def _empty(shape: Mapping[str, Shape]) -> str:
     values = (f"CAST(NULL AS {columns.type_text(kind)}) AS {quoted_name(name)}" for name, kind in shape.items())
     return f"SELECT {', '.join(values)} WHERE false"
-
-
-def quoted(text: str) -> str:
-    """Return text as a literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"

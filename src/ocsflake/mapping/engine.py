@@ -111,7 +111,8 @@ def _map(compiled: CompiledMapper, frame: Frame) -> Mapped:
     noted = Noted()
     for event, selection in _selections(compiled, frame):
         columns = Columns(frame, compiled.root, mapper.null_words, selection)
-        batch, failures = _events(compiled, event, columns, noted)
+        with paused_gc():
+            batch, failures = _events(compiled, event, columns, noted)
         numbers = row_numbers(frame.rows) if selection is None else selection
         failed |= {numbers[row].as_py(): why for row, why in failures.rows().items()}
         made.append((event, numbers, batch))
@@ -179,8 +180,7 @@ def _events(
         kept = [_inside(arrays[places[way[0]]], way[1:]) for way in ways]
         kind = event.schema.field("observables").type
         arrays[places["observables"]] = observables(event.observables, kept, columns.rows, kind)
-    with paused_gc():
-        leftovers = list(_leftovers(event, columns, refused))
+    leftovers = list(_leftovers(event, columns, refused))
     arrays[places["unmapped"]] = unmapped(leftovers, columns.rows)
     batch = pa.RecordBatch.from_arrays(arrays, schema=event.loose)
     _judge(event.validate(batch), failures)

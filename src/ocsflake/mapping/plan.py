@@ -15,12 +15,13 @@ from ocsflake.mapping.checks import check_conditions
 from ocsflake.mapping.derive import EnumRule, ObservableRule
 from ocsflake.mapping.frame import Node, tree
 from ocsflake.mapping.proofs import proved
+from ocsflake.mapping.sharing import shared
 from ocsflake.mapping.uses import Use, uses
 from ocsflake.ocsf import arrow_schema, compile_validator, load, versions
 from ocsflake.times import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterator, Mapping
 
     from ocsflake.mapping.mapper import EventMap, Mapper
     from ocsflake.ocsf import Attribute, EventClass, Report
@@ -175,7 +176,8 @@ def _compile_event(
 ) -> CompiledEvent:
     schema = bare.schema
     everything = schema.event_class(bare.name, schema.profiles())
-    known = {path: x for path, x in event.fields.items() if everything.find(path) is not None}
+    one: dict[Hashable, e.Expr] = {}
+    known = {path: shared(x, one) for path, x in event.fields.items() if everything.find(path) is not None}
     applied: frozenset[str] = frozenset()
     for path in known:
         applied |= schema.event_class(bare.name, applied).profiles_of(path)
@@ -208,7 +210,7 @@ def _compile_event(
         twins=twins,
         constants=constants,
         observables=found,
-        uses=_uses(event, fields, {plan.path for plan in enums if plan.sibling}),
+        uses=_uses(event, fields, {plan.path for plan in enums if plan.sibling}, one),
         depths={x.path: x.path.count("[]") + x.attribute.is_array for x in fields},
         schema=arrow,
         loose=loose,
@@ -286,11 +288,14 @@ def _observables(event_class: EventClass, fields: tuple[Field, ...]) -> Iterator
             yield ObservableRule(line.path, kind, captions[kind])
 
 
-def _uses(event: EventMap, fields: tuple[Field, ...], with_sibling: set[str]) -> dict[paths.Path, tuple[Use, ...]]:
+def _uses(
+    event: EventMap, fields: tuple[Field, ...], with_sibling: set[str], one: dict[Hashable, e.Expr]
+) -> dict[paths.Path, tuple[Use, ...]]:
     found: dict[paths.Path, tuple[Use, ...]] = {}
     for line in fields:
         for use in uses(line.expression, line.path, with_sibling=line.path in with_sibling):
-            found[use.path] = (*found.get(use.path, ()), use)
+            kept = Use(use.path, use.attribute, tuple(shared(condition, one) for condition in use.conditions))
+            found[use.path] = (*found.get(use.path, ()), kept)
     for text in event.consumes:
         path = paths.parse(text)
         found[path] = (*found.get(path, ()), Use(path, "", ()))

@@ -310,7 +310,12 @@ def _rule(raw_path: str) -> _Rule:
 
 
 def _piece(step: str) -> str:
-    return f"[^{_END}]*".join(re.escape(_folded(part)[: -len(_END)]) for part in step.split("*")) + _END
+    first, *others = [re.escape(_folded(part)[: -len(_END)]) for part in step.split("*")]
+    if not others:
+        return first + _END
+    # Whatever comes later, the first place of a part will do: a key is gone through once, however many stars there are.
+    middle = "".join(f"(?>[^{_END}]*?{part})" for part in others[:-1])
+    return f"{first}{middle}[^{_END}]*{others[-1]}{_END}"
 
 
 def _any_match(column: pa.Array, sign: bytes) -> bool:

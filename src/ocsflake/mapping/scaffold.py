@@ -122,8 +122,7 @@ def read_sample(raws: Iterable[RawBatch]) -> Sample:
                 continue
             count += 1
             seen = set()
-            for path, value in _leaves(values, ()):
-                name = paths.join(path)
+            for name, value in _leaves(values, ""):
                 leaf = found.setdefault(name, RawField(name))
                 leaf.count += name not in seen
                 seen.add(name)
@@ -198,19 +197,19 @@ def _envelope(record: bytes) -> str:
 
 def _decoded(record: bytes) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = msgspec.json.decode(record)
+        found = msgspec.json.decode(record)
     except (msgspec.DecodeError, RecursionError):
         return None
-    return found
+    return found if isinstance(found, dict) else None
 
 
-def _leaves(value: Any, path: paths.Path) -> Iterator[tuple[paths.Path, Any]]:
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _leaves(inner, (*path, key))
+            yield from _leaves(inner, f"{path}.{paths.quote(key)}" if path else paths.quote(key))
     elif isinstance(value, list):
         for inner in value:
-            yield from _leaves(inner, (*path, EACH))
+            yield from _leaves(inner, path + EACH)
     elif value is not None and path:
         yield path, value
 
@@ -227,8 +226,8 @@ def _described(raw: RawField, count: int) -> str:
 
 
 def _entry(attribute: str, expression: str) -> list[str]:
-    """Return the lines of an attribute; what is left to do stands above it."""
-    value, _, remark = expression.partition("  # ")
+    """Return the lines of an attribute; what is left to do, which is an expression's second line, stands above it."""
+    value, _, remark = expression.partition("\n")
     above = textwrap.wrap(remark, 114, initial_indent="    # ", subsequent_indent="    # ")
     return [*above, f"    {_quoted(attribute)}: {value},"]
 
@@ -272,7 +271,7 @@ def _filled(log_type: str, target: EventClass, found: list[RawField]) -> dict[st
     for name in [name for name in filled if not all(_holds(each, name, filled) for each in classes)]:
         del filled[name]  # too little of an object that nothing asks for
     while missing := next((name for each in classes for name in _missing(each, filled)), ""):
-        filled[missing] = ("", f"{_constant(target.attribute(missing.replace('[]', '')))}  # TODO")
+        filled[missing] = ("", f"{_constant(target.attribute(missing.replace('[]', '')))}\nTODO")
     order = [name for name, _ in wanted]
     ordered = sorted(filled, key=lambda name: order.index(name) if name in order else len(order))
     return {name: filled[name] for name in ordered}
@@ -310,7 +309,7 @@ def _fit(name: str, attribute: Attribute, raw: RawField) -> float:
     if attribute.enum and len(wanted) > 1:
         wanted.pop()  # its _id
     last = [word for word in wanted if word != "name"][-1:] + wanted[-1:]
-    if not any(_alike(word, offered[-1]) for word in last):
+    if not any(_alike(word, other) for word in last for other in offered[-1:]):
         return 0.0
     shared = sum(any(_alike(word, other) for other in offered) for word in wanted)
     extra = sum(not any(_alike(word, other) for other in wanted) for word in offered)
@@ -358,7 +357,7 @@ def _expression(attribute: Attribute, raw: RawField) -> str:
         other = 99 if 99 in attribute.enum else 0
         table = ", ".join(f"{_quoted(value)}: {number}" for value, number in known.items())
         captions = ", ".join(f"{number} {caption}" for number, caption in attribute.enum.items())
-        return f"{reading}.lookup({{{table}}}, default={other})  # TODO {captions}"
+        return f"{reading}.lookup({{{table}}}, default={other})\nTODO {captions}"
     return f"{reading}.text()" if attribute.base == "string_t" and "text" not in raw.kinds else reading
 
 

@@ -71,11 +71,12 @@ class DelimitedText:
         if not head and data.lstrip()[:1] == b"{":
             yield from self._json(data, raw.origin, root)
             return
-        first, _, rest = data.partition(b"\n")
+        end = data.find(b"\n")
+        first, start = data if end < 0 else data[:end], 0
         columns = head or self._layout(first)
         if header := self._header(first):
-            columns, data = header, rest
-        for block in _blocks(data):
+            columns, start = header, len(first) + 1
+        for block in _blocks(data, start):
             whole = (
                 None
                 if b"#" in block and self.header
@@ -178,6 +179,7 @@ class DelimitedText:
                 ),
                 parse_options=pacsv.ParseOptions(delimiter=self.separator, quote_char=False, double_quote=False),
                 convert_options=pacsv.ConvertOptions(
+                    check_utf8=not block.isascii(),  # which is told much faster
                     column_types=dict.fromkeys(columns, pa.string()),
                     null_values=[self.null, ""],
                     strings_can_be_null=True,
@@ -262,9 +264,8 @@ def _fold(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
 
 
-def _blocks(lines: bytes) -> Iterator[bytes]:
-    """Yield blocks of whole lines, about equal ones."""
-    start = 0
+def _blocks(lines: bytes, start: int) -> Iterator[bytes]:
+    """Yield blocks of whole lines from `start` on, about equal ones."""
     while start < len(lines):
         stop = len(lines)
         if stop - start > _BLOCK:

@@ -1,7 +1,8 @@
 """Which raw values an expression carries over into its attribute, and under which conditions.
 
 A value that no attribute of its event carries goes to ``unmapped``. Reading a value in a condition does not carry it; a
-word that a lookup knows is carried by what stands for it.
+word that a lookup knows is carried by what stands for it. Where several words stand for one id, ``Deny`` and ``Block``
+for 2, it is the id that is kept: the word itself is in the event only if another attribute takes it.
 """
 
 from __future__ import annotations

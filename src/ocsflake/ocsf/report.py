@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import evolve, field, frozen
 
+from ocsflake.steering import clean_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -39,7 +41,9 @@ class Finding:
     def __str__(self) -> str:
         first = self.rows[0].as_py()
         at = self.attribute or "the event"
-        return f"{self.level} {self.rule} at {at} in {len(self.rows)} events (first: {first}): {self.detail}"
+        return clean_line(
+            f"{self.level} {self.rule} at {at} in {len(self.rows)} events (first: {first}): {self.detail}"
+        )
 
 
 @frozen(eq=False)

@@ -87,11 +87,12 @@ def _simulation(asked: Mapping[str, str], denied: Collection[str]) -> str:
 
 
 def _credentials(role: str, session: str, life: timedelta) -> str:
+    """Return credentials whose token names the role, so that a test can tell whose a request has."""
     until = (datetime.now(UTC) + life).strftime("%Y-%m-%dT%H:%M:%SZ")
     return (
         f"<AssumedRoleUser><AssumedRoleId>AROA:{escape(session)}</AssumedRoleId><Arn>{escape(role)}</Arn>"
         "</AssumedRoleUser><Credentials><AccessKeyId>ASIAIOSFODNN7EXAMPLE</AccessKeyId><SecretAccessKey>not-a-secret"
-        f"</SecretAccessKey><SessionToken>token</SessionToken><Expiration>{until}</Expiration></Credentials>"
+        f"</SecretAccessKey><SessionToken>{escape(role)}</SessionToken><Expiration>{until}</Expiration></Credentials>"
     )
 
 

@@ -149,7 +149,7 @@ class AthenaServer:
         start = int(asked.get("NextToken", "0"))
         end = start + min(self.page, asked.get("MaxResults", self.page))
         rows = [{"Data": [{"VarCharValue": cell} if cell is not None else {} for cell in line]} for line in lines]
-        columns = [{"Name": field.name, "Type": _TYPES.get(field.type, "varchar")} for field in table.schema]
+        columns = [{"Name": field.name, **_described(field.type)} for field in table.schema]
         found = {"ResultSet": {"Rows": rows[start:end], "ResultSetMetadata": {"ColumnInfo": columns}}}
         return found | ({"NextToken": str(end)} if end < len(rows) else {})
 
@@ -162,6 +162,13 @@ class AthenaServer:
         if name not in self._running:
             raise Refused("InvalidRequestException", f"QueryExecution {name} was not found", 400)
         return self._running[name]
+
+
+def _described(kind: pa.DataType) -> dict[str, Any]:
+    """Return what Athena tells of the type of a column."""
+    if pa.types.is_decimal(kind):
+        return {"Type": "decimal", "Precision": kind.precision, "Scale": kind.scale}
+    return {"Type": _TYPES.get(kind, "varchar")}
 
 
 def _texts(column: pa.ChunkedArray) -> list[str | None]:

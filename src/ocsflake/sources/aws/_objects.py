@@ -31,7 +31,8 @@ T = TypeVar("T")
 _CLIENTS = 64  # that are kept; each takes some 400 kB, and an organization may have thousands of accounts
 
 _REFUSED = re.compile(
-    r"(?P<who>arn:\S+) is not authorized to perform: (?P<action>[\w:-]+)(?: on resource: \"?(?P<resource>[^\s\",]+))?"
+    r"(?P<who>arn:\S{1,2048}) is not authorized to perform: (?P<action>[\w:-]+)"
+    r"(?: on resource: \"?(?P<resource>[^\s\",]+))?"
 )
 
 

@@ -29,7 +29,7 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2,}(?:-[a-z]+)+-[0-9]+")
 _ROLE = re.compile(r"arn:[a-z-]+:iam::(?:[0-9]{12}|\{account\}):role/.+")
 _REFUSED = re.compile(
-    r"(?P<who>arn:\S+) is not authorized to perform: (?P<action>[\w:-]+)(?: on resource: (?P<resource>[^\s,]+))?"
+    r"(?P<who>arn:\S{1,2048}) is not authorized to perform: (?P<action>[\w:-]+)(?: on resource: (?P<resource>[^\s,]+))?"
 )
 _CONNECTIONS = 10
 _TOKENS = ("NextToken", "nextToken")
