@@ -24,12 +24,14 @@ from ocsflake.lake.s3 import S3Storage
 from ocsflake.sources.google_workspace import reports
 from ocsflake.testing.azure_eventhub import EventHub
 from ocsflake.testing.azure_monitor import IssuedTokens, LogAnalytics, Row
+from ocsflake.testing.faults import FaultProxy
 from ocsflake.testing.gcp_logging import logging_server
+from ocsflake.testing.gcp_storage import storage_server
 from ocsflake.testing.google_workspace_reports import reports_server
 from pipeline_logs import bad, record, save
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
 SECRET = "pl4nted"
@@ -294,19 +296,35 @@ def test_a_shared_access_signature(tmp_path: Path, caplog: pytest.LogCaptureFixt
     nothing_tells(tmp_path, caplog, source, report, *report.failures, report._repr_html_())
 
 
+def account_key() -> str:
+    """Return the private key of a new service account."""
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    options = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return made.private_bytes(*options).decode()
+
+
+def account(key: str, url: str) -> dict[str, str]:
+    """Return a service account whose tokens come from a server."""
+    about = {"type": "service_account", "project_id": "p", "private_key": key, "private_key_id": f"{SECRET}-id"}
+    return about | {"client_email": "reader@p.iam.gserviceaccount.com", "token_uri": f"{url}/token"}
+
+
+def none_kept(folder: Path, caplog: pytest.LogCaptureFixture, key: str, issued: Collection[str]) -> None:
+    """Neither a line of a key nor a token is in what was logged, nor in a file below a folder."""
+    kept = ours(caplog).encode() + b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert issued
+    assert [each for each in (*issued, *key.splitlines()[1:-1]) if each.encode() in kept] == []
+
+
 def test_a_service_account(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     """Neither the key of a service account nor the tokens that it gets are in what a run leaves or says."""
-    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    options = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    key = made.private_bytes(*options).decode()
+    key = account_key()
     file = tmp_path_factory.mktemp("account") / "account.json"
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
     with reports_server() as server:
-        about = {"type": "service_account", "project_id": "p", "private_key": key, "private_key_id": f"{SECRET}-id"}
-        about |= {"client_email": "reader@p.iam.gserviceaccount.com", "token_uri": f"{server.url}/token"}
-        file.write_text(json.dumps(about))
+        file.write_text(json.dumps(account(key, server.url)))
         server.tokens.add(f"{SECRET}-token")
         time = f"{datetime.now(UTC) - timedelta(hours=2):%Y-%m-%dT%H:%M:%S.000Z}"
         events = [{"type": "login", "name": "login_success"}]
@@ -320,24 +338,20 @@ def test_a_service_account(
         gcp.default_credentials.cache_clear()
         reports._session.cache_clear()
         both(source, tmp_path, caplog, lambda: server.fail("PERMISSION_DENIED"))
-        [issued] = server.tokens - {f"{SECRET}-token"}
+        issued = server.tokens - {f"{SECRET}-token"}
     gcp.default_credentials.cache_clear()
     reports._session.cache_clear()
 
-    kept = ours(caplog).encode() + b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert [each for each in (issued, *key.splitlines()[1:-1]) if each.encode() in kept] == []
+    none_kept(tmp_path, caplog, key, issued)
 
 
 def test_a_service_account_of_cloud_logging(tmp_path: Path, caplog: Any) -> None:
     """Neither the key of a service account nor its tokens are in what a run over the API of Cloud Logging says."""
     from google.oauth2.service_account import Credentials
 
-    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    options = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    key = made.private_bytes(*options).decode()
+    key = account_key()
     with logging_server() as server:
-        about = {"type": "service_account", "project_id": "p", "private_key": key, "private_key_id": f"{SECRET}-id"}
-        about |= {"client_email": "reader@p.iam.gserviceaccount.com", "token_uri": f"{server.url}/token"}
+        about = account(key, server.url)
         server.tokens.add(f"{SECRET}-token")
         line = samples.files("gcp.audit")[0].read_bytes().splitlines()[0]
         now = datetime.now(UTC) - timedelta(hours=1)
@@ -352,6 +366,26 @@ def test_a_service_account_of_cloud_logging(tmp_path: Path, caplog: Any) -> None
         both(source, tmp_path, caplog, lambda: server.fail("PERMISSION_DENIED"))
         issued = server.tokens - {f"{SECRET}-token"}
 
-    kept = ours(caplog).encode() + b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert issued
-    assert [each for each in (*issued, *key.splitlines()[1:-1]) if each.encode() in kept] == []
+    none_kept(tmp_path, caplog, key, issued)
+
+
+def test_a_service_account_of_cloud_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    """Neither the key of a service account nor its tokens are in what a run over files of Cloud Storage says."""
+    from google.cloud import storage
+    from google.oauth2.service_account import Credentials
+
+    monkeypatch.setenv("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
+    key = account_key()
+    with reports_server() as tokens, storage_server() as server, FaultProxy(server.url) as proxy:
+        tokens.tokens.add(f"{SECRET}-token")
+        bucket = server.client().create_bucket("logs")
+        line = samples.files("gcp.audit")[0].read_bytes().splitlines()[0]
+        bucket.blob("cloudaudit.googleapis.com/activity/2026/11/17/11:00:00_11:59:59_S0.json").upload_from_string(line)
+        scopes = ["https://www.googleapis.com/auth/devstorage.read_only"]
+        credentials = Credentials.from_service_account_info(account(key, tokens.url), scopes=scopes)
+        client = storage.Client(project="p", credentials=credentials, client_options={"api_endpoint": proxy.url})
+        source = ocsflake.source("gcp.gcs", log_type="gcp.audit", uri="gs://logs", client=client)
+        both(source, tmp_path, caplog, lambda: proxy.fail("denied"))
+        issued = tokens.tokens - {f"{SECRET}-token"}
+
+    none_kept(tmp_path, caplog, key, issued)
