@@ -149,7 +149,7 @@ class TestMessages:
                 answered("SlowDown", 503),
                 "",
                 (
-                    "s3://bucket/a: S3 cannot be reached, or asks to be left alone (SlowDown: said): run again later,"
+                    "s3://bucket/a: it cannot be reached, or asks to be left alone (SlowDown: said): run again later,"
                     " which goes on here"
                 ),
             ),

@@ -307,7 +307,7 @@ def lake_error(error: Exception, where: str, who: str = "") -> LakeError | Confi
     elif found.kind == "missing":
         text = f"{where}: there is no such object ({found.code})"
     elif found.kind == "unavailable":
-        text = f"{where}: S3 cannot be reached, or asks to be left alone ({said}): run again later, which goes on here"
+        text = f"{where}: it cannot be reached, or asks to be left alone ({said}): run again later, which goes on here"
     else:
         text = f"{where}: {found.action or 'the call'} failed ({said})"
     return LakeError(text, path=where)

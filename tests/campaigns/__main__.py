@@ -7,6 +7,7 @@ known; with ``--write`` the table of docs/reliability.md is made of them.
 from __future__ import annotations
 
 import argparse
+import functools
 import signal
 import sys
 import tempfile
@@ -74,11 +75,12 @@ def _disks(most: int) -> Iterator[str]:
         yield from (_row(name, found) for name, found in summed(disks(Path(root), most)).items())
 
 
-def _soak(seconds: float) -> Iterator[str]:
+def _soak(seconds: float, messages: int) -> Iterator[str]:
     from soak import soak
 
     with tempfile.TemporaryDirectory() as root:
-        found = soak(seconds, Path(root), tell=lambda line: print(line, file=sys.stderr, flush=True))
+        tell = functools.partial(print, file=sys.stderr, flush=True)
+        found = soak(seconds, Path(root), messages=messages, tell=tell)
     sent = found.sent
     half, most, last = found.lags
     early, late = (size / (1 << 20) for size in found.resident)
@@ -107,11 +109,14 @@ def main() -> None:
     parser.add_argument("campaign", choices=["faults", "deliveries", "kills", "disks", "soak"])
     parser.add_argument("--most", type=int, default=12, help="places that each way to fail is tried in, or trials")
     parser.add_argument("--seconds", type=float, default=3600.0, help="how long a soak goes on")
+    parser.add_argument("--messages", type=int, default=250, help="of Pub/Sub, a second of a soak")
     parser.add_argument("--write", action="store_true", help="write the table of docs/reliability.md")
     asked = parser.parse_args()
     campaigns = {"faults": _faults, "deliveries": _deliveries, "kills": _kills, "disks": _disks}
     rows = []
-    for row in _soak(asked.seconds) if asked.campaign == "soak" else campaigns[asked.campaign](asked.most):
+    for row in (
+        _soak(asked.seconds, asked.messages) if asked.campaign == "soak" else campaigns[asked.campaign](asked.most)
+    ):
         print(row, flush=True)
         rows.append(row)
     if asked.write:

@@ -90,12 +90,20 @@ class Soaked:
         return self.sent.events - (self.found - self.doubled)
 
 
-def soak(seconds: float, root: Path, *, seed: int = 2026, tell: Callable[[str], object] = lambda _: None) -> Soaked:
+def soak(
+    seconds: float,
+    root: Path,
+    *,
+    messages: int = RATES["gcp"],
+    seed: int = 2026,
+    tell: Callable[[str], object] = lambda _: None,
+) -> Soaked:
     """Run a soak.
 
     Args:
         seconds: For how long there are new events.
         root: A folder for the lake.
+        messages: Of Pub/Sub, a second.
         seed: Of the faults.
         tell: Hears how far it is.
     """
@@ -117,7 +125,7 @@ def soak(seconds: float, root: Path, *, seed: int = 2026, tell: Callable[[str], 
         senders = [
             _Aws(moto.client(), bucket, sent, RATES["aws"]).send,
             _Azure(azure, sent, RATES["azure"]).send,
-            _Google(google, sent, RATES["gcp"]).send,
+            _Google(google, sent, messages).send,
         ]
         command = [sys.executable, str(CHILD), json.dumps(addresses), str(root)]
         path = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

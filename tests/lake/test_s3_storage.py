@@ -305,7 +305,7 @@ class TestWrongPlaces:
         client = moto.at("http://127.0.0.1:1").client()
         storage = S3Storage("s3://bucket", region="us-east-1", client=client, sleep=waits.append)
 
-        with pytest.raises(LakeError, match="S3 cannot be reached"):
+        with pytest.raises(LakeError, match="it cannot be reached"):
             storage.check("ext/a/", "us-east-1")
         assert len(waits) == 7
 
@@ -351,7 +351,7 @@ class TestFaults:
         proxy.fail("unavailable", range(1, 100))
 
         with pytest.raises(
-            LakeError, match=r"ext/a: S3 cannot be reached, or asks to be left alone \(ServiceUnavailable"
+            LakeError, match=r"ext/a: it cannot be reached, or asks to be left alone \(ServiceUnavailable"
         ):
             put(storage, "ext/a")
         assert len(waits) == 7

@@ -247,7 +247,7 @@ def _findings(lake: Lake, views: Sequence[_View]) -> list[Finding]:
         return []
     sql = f"""{latest}
         SELECT unnest(last) FROM latest
-        ORDER BY CASE WHEN last.severity_id <= 6 THEN last.severity_id ELSE 0 END DESC, last.time DESC, last.title
+        ORDER BY CASE WHEN last.severity_id <= 6 THEN last.severity_id ELSE 0 END DESC, last.time DESC, last.title, last
         LIMIT {_SHOWN}"""  # noqa: S608 - of our own texts
     return [Finding(*row) for row in _rows(lake, sql)]
 

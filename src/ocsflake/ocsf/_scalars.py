@@ -69,7 +69,7 @@ def wrong_type(attribute: Attribute, kind: pa.DataType, path: str) -> Check:
     def check(array: pa.Array, place: Place, found: Found) -> None:
         if array.null_count < len(array):
             rows = place.rows(array.is_valid())
-            found.error("attribute_wrong_type", path, rows, f"expected {wanted}, the column is {kind}")
+            found.error("attribute_wrong_type", path, rows, f"expected {wanted}, the column is {_short(str(kind))}")
 
     return check
 
@@ -109,7 +109,11 @@ def sample(array: pa.Array, wrong: pa.BooleanArray) -> str:
         values = array.filter(wrong).slice(0, 50).unique().slice(0, 3).to_pylist()
     except UnicodeDecodeError:
         return "text that is not UTF-8"
-    return ", ".join(text if len(text) <= 60 else f"{text[:57]}..." for text in map(repr, values))
+    return ", ".join(_short(repr(value)) for value in values)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _integer_check(attribute: Attribute, path: str) -> Check:
