@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ocsflake.errors import SchemaError
 from ocsflake.mapping import expr as e
@@ -294,8 +294,8 @@ def _uses(
     found: dict[paths.Path, tuple[Use, ...]] = {}
     for line in fields:
         for use in uses(line.expression, line.path, with_sibling=line.path in with_sibling):
-            kept = Use(use.path, use.attribute, tuple(shared(condition, one) for condition in use.conditions))
-            found[use.path] = (*found.get(use.path, ()), kept)
+            conditions = tuple(shared(condition, one) for condition in use.conditions)
+            found[use.path] = (*found.get(use.path, ()), evolve(use, conditions=conditions))
     for text in event.consumes:
         path = paths.parse(text)
         found[path] = (*found.get(path, ()), Use(path, "", ()))
