@@ -32,7 +32,7 @@ from ocsflake.errors import ConfigError, DriftError, LakeError, RejectedRecordsE
 from ocsflake.model import Acknowledges, Mutable, Split
 from ocsflake.rejects import RejectsFile
 from ocsflake.report import Counts, Failure, SourceReport
-from ocsflake.seen import Seen
+from ocsflake.seen import Seen, decoded, encoded
 from ocsflake.times import Window, within
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ocsflake.model import CheckpointStore, Commit, Mapped, ObjectWritten, RawBatch, Sink, Source
     from ocsflake.pace import Pace
 
-__all__ = ["ROWS", "Job", "Outcome", "checkpoint", "commit_alone", "new_commits"]
+__all__ = ["ROWS", "Job", "Outcome", "checkpoint", "commit_alone", "new_commits", "save"]
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +96,16 @@ def new_commits(job: Job) -> Iterator[Outcome]:
 def checkpoint(job: Job) -> tuple[dict[str, Any], str | None]:
     """Return the checkpoint of a source, empty if there is none, and its revision."""
     doc, revision = job.checkpoints.load(job.source.name)
-    return _checked(doc, job.source.name), revision
+    return decoded(_checked(doc, job.source.name)), revision
+
+
+def save(job: Job, doc: Mapping[str, Any], revision: str | None) -> str:
+    """Save the checkpoint of a source, and return its new revision.
+
+    Raises:
+        CheckpointConflictError: If another run saved since `revision`.
+    """
+    return job.checkpoints.save(job.source.name, encoded(doc), revision)
 
 
 def commit_alone(job: Job, splits: Sequence[Split]) -> Outcome:
@@ -215,7 +224,7 @@ def _unrepeatable(source: Source, problem: str, split: str | None = None) -> Sou
 def _attempt(
     job: Job, splits: Sequence[Split], doc: Mapping[str, Any], revision: str | None
 ) -> tuple[dict[str, Any], str, Outcome]:
-    source, store = job.source, job.checkpoints
+    source = job.source
     bounds = job.bounds()
     commit_id = _commit_id(source.name, splits)
     with ExitStack() as stack:
@@ -233,7 +242,7 @@ def _attempt(
             _check_drift(report, job.max_drift)
             if _must_wait(commit, report.counts) and not job.pace.wait():
                 raise _StoppedError
-        revision = store.save(source.name, {**doc, "format": 1, "intent": intent}, revision)
+        revision = save(job, {**doc, "format": 1, "intent": intent}, revision)
         objects = commit.publish()
         if objects:
             job.pace.publish()
@@ -251,7 +260,7 @@ def _attempt(
             "seen": seen.after(source, state, splits),
             "published": job.pace.published,
         }
-        revision = store.save(source.name, saved, revision)
+        revision = save(job, saved, revision)
     done = evolve(report, counts=counts, splits=len(splits))
     return saved, revision, Outcome(done, objects, span, sum(split.bytes or 0 for split in splits))
 

@@ -32,7 +32,7 @@ from attrs import astuple, evolve, frozen
 
 from ocsflake import commits as alone
 from ocsflake.checkpoints import MemoryCheckpoints
-from ocsflake.commits import Job, Outcome, checkpoint, commit_alone
+from ocsflake.commits import Job, Outcome, checkpoint, commit_alone, save
 from ocsflake.errors import ConfigError, LakeError, OcsflakeError, SourceError
 from ocsflake.lake import Lake
 from ocsflake.lake.storage import lake_errors
@@ -187,10 +187,9 @@ def _run(
     repeated: bool = False,
 ) -> tuple[dict[str, Any], str, list[Outcome]]:
     """Do one job, which may be in the checkpoint already; return the checkpoint, its revision, and what was done."""
-    store, name = job.checkpoints, job.source.name
     bounds = job.bounds()
     job = evolve(job, bounds=lambda: bounds)  # they move on with time, and a job that is repeated must not
-    revision = store.save(name, {**doc, "format": 1, "job": _pending(job, commits)}, revision)
+    revision = save(job, {**doc, "format": 1, "job": _pending(job, commits)}, revision)
     task = _task(job)
     done: list[Split] = []
     refused: list[list[Split]] = []
@@ -215,7 +214,7 @@ def _run(
         # What one attempt refuses no other published, unless it was an earlier call, of another version perhaps.
         "job": _pending(job, refused) if refused and repeated else None,
     }
-    revision = store.save(name, saved, revision)
+    revision = save(job, saved, revision)
     if errors:
         raise errors[0]
     return saved, revision, outcomes

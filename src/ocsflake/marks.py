@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
 __all__ = ["among", "is_in", "mark_of", "pack", "unpack"]
 
@@ -43,8 +43,9 @@ def is_in(found: bytes, data: bytes) -> bool:
     return data[place * _SIZE : (place + 1) * _SIZE] == found
 
 
-def among(marks: Collection[bytes], data: bytes) -> set[bytes]:
+def among(marks: Collection[bytes], data: Sequence[bytes]) -> set[bytes]:
     """Return which of some marks are among those of texts that were decoded from base 64, however many these are."""
     kind = pa.binary(_SIZE)
-    known = pa.Array.from_buffers(kind, len(data) // _SIZE, [None, pa.py_buffer(data)])
-    return set(known.filter(pc.is_in(known, value_set=pa.array(marks, kind))).to_pylist())
+    known = [pa.Array.from_buffers(kind, len(each) // _SIZE, [None, pa.py_buffer(each)]) for each in data]
+    chunks = pa.chunked_array(known, kind)
+    return set(chunks.filter(pc.is_in(chunks, value_set=pa.array(marks, kind))).to_pylist())

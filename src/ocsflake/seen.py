@@ -7,7 +7,7 @@ source says that they cannot come again.
 
 from __future__ import annotations
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
@@ -20,11 +20,24 @@ if TYPE_CHECKING:
 
     from ocsflake.model import RawBatch, Source, State
 
-__all__ = ["Seen"]
+__all__ = ["Seen", "decoded", "encoded"]
+
+
+def decoded(doc: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint with its ids as bytes: there may be a million, and they are looked through as they are."""
+    return {**doc, "seen": [[*where, b64decode(ids)] for *where, ids in doc.get("seen") or ()]}
+
+
+def encoded(doc: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint with its ids as text, as it is kept."""
+    return {**doc, "seen": [[*where, b64encode(ids).decode()] for *where, ids in doc.get("seen") or ()]}
 
 
 class Seen:
     """The ids of one source: those of earlier commits, and those of the commit under way.
+
+    Args:
+        doc: The checkpoint, as `decoded` gives it.
 
     Attributes:
         dropped: How many records of the commit under way were taken already.
@@ -33,7 +46,6 @@ class Seen:
     def __init__(self, doc: Mapping[str, Any]) -> None:
         self.dropped = 0
         self._stored: list[list[Any]] = list(doc.get("seen") or ())
-        self._packed = b"".join(b64decode(packed) for *_, packed in self._stored)  # a set takes seven times the memory
         self._known: set[bytes] = set()
         self._new: dict[str, set[bytes]] = {}
         intended = (doc.get("intent") or {}).get("ids")
@@ -52,7 +64,7 @@ class Seen:
                 continue
             kept = []
             marks = [mark_of(name) for name in raw.ids]
-            stored = among(marks, self._packed)
+            stored = among(marks, [ids for *_, ids in self._stored])  # a set of all takes seven times the memory
             for place, mark in enumerate(marks):
                 if mark in stored or mark in self._known:
                     self.dropped += 1
@@ -68,9 +80,9 @@ class Seen:
         return {name: pack(found) for name, found in self._new.items() if found}
 
     def after(self, source: Source, state: State, splits: Sequence[Split]) -> list[list[Any]]:
-        """Return what the checkpoint keeps once `splits` are durable."""
+        """Return what the checkpoint holds once `splits` are durable."""
         entries = [*self._stored]
-        entries += [[s.id, _place(s), pack(self._new[s.id])] for s in splits if self._new.get(s.id)]
+        entries += [[s.id, _place(s), b"".join(sorted(self._new[s.id]))] for s in splits if self._new.get(s.id)]
         if not isinstance(source, Overlaps):
             return entries
         return [entry for entry in entries if not source.forgets(state, Split(entry[0], entry[1]))]
