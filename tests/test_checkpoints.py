@@ -12,6 +12,7 @@ import sys
 import tempfile
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,7 +110,60 @@ class TestStores:
         assert store.load("n")[0] == {"n": 20}
 
 
+class TestMemory:
+    def test_a_value(self) -> None:
+        """It shows nothing of what it holds, and is not given it."""
+        store, other = MemoryCheckpoints(), MemoryCheckpoints()
+        assert store == other
+        store.save("a", {"token": "hunter2"}, None)
+
+        assert store != other
+        assert repr(store) == "MemoryCheckpoints()"
+        with pytest.raises(TypeError):
+            MemoryCheckpoints({})  # type: ignore[call-arg]
+
+    def test_conflict(self) -> None:
+        """A conflict names the source, and says what to do."""
+        with pytest.raises(CheckpointConflictError, match="checkpoint of 'a' first: run one at a time") as caught:
+            MemoryCheckpoints().save("a", {}, "7")
+        assert caught.value.path == ""
+
+
 class TestFile:
+    def test_conflict(self, path: Path) -> None:
+        """A conflict names the file as well."""
+        with pytest.raises(CheckpointConflictError, match=r"of 'a' in .*/checkpoints\.db first: run one") as caught:
+            FileCheckpoints(path).save("a", {}, "7")
+        assert caught.value.path == str(path)
+
+    def test_format(self, path: Path) -> None:
+        """The file says whose it is and in which format, for every version that comes."""
+        store = FileCheckpoints(path)
+        store.save("a", {}, None)
+
+        with closing(sqlite3.connect(path)) as database:
+            found = [database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+            assert found == [int.from_bytes(b"OCSF"), 1]
+            database.execute("PRAGMA application_id = 7")
+        with pytest.raises(LakeError, match="another program's SQLite database"):
+            store.load("a")
+
+    def test_as_safe_as_it_can_be(self, path: Path) -> None:
+        """A save outlives a loss of power, waits half a minute for others, and undoes what others chose."""
+        store = FileCheckpoints(path)
+        store.save("a", {"n": 1}, None)
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA journal_mode = WAL")
+
+        with store._opened() as database:
+            names = ("synchronous", "busy_timeout", "journal_mode")
+            found = [database.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+            assert found == [3, 30_000, "delete"]
+            assert database.isolation_level is None  # transactions begin and end where the code says so
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            database.execute("SELECT 1")
+        assert store.load("a")[0] == {"n": 1}
+
     def test_lasts(self, path: Path) -> None:
         """Another store on the same file finds what was saved."""
         revision = FileCheckpoints(path).save("a", {"n": 1}, None)
@@ -117,7 +171,8 @@ class TestFile:
         assert FileCheckpoints(str(path)).load("a") == ({"n": 1}, revision)
 
     def test_private(self, path: Path) -> None:
-        """The folder is made with the first save, and the file is its owner's alone; a load makes nothing."""
+        """The folders are made with the first save, and the file is its owner's alone; a load makes nothing."""
+        path = path.parent / "deeper" / path.name
         store = FileCheckpoints(path)
         store.load("a")
         assert not path.parent.exists()
@@ -174,7 +229,8 @@ class TestFile:
             database.close()
         bad = path.read_bytes()
 
-        with pytest.raises(LakeError, match=r"checkpoints.db (is damaged|cannot be used)") as caught:
+        words = r"checkpoints.db (is damaged \(.*\): put a copy from before in its place|cannot be used)"
+        with pytest.raises(LakeError, match=words) as caught:
             store.load("a")
         assert caught.value.path == str(path)
         if damage not in ("no JSON", "not an object"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,6 +47,15 @@ class TestS3:
         """Nothing is asked of S3 before it is needed, and nothing secret is shown."""
         assert repr(S3Checkpoints("s3://bucket/a", client="secret")) == "S3Checkpoints(uri='s3://bucket/a/')"
 
+    def test_a_value(self) -> None:
+        """It is its place alone, and what it is made of is named."""
+        assert S3Checkpoints("s3://bucket/a") == S3Checkpoints("s3://bucket/a/")
+        assert S3Checkpoints("s3://bucket/a") != S3Checkpoints("s3://bucket/b")
+        made = S3Checkpoints("s3://bucket")
+        assert (made.session, made.client, made.sleep) == (None, None, time.sleep)
+        with pytest.raises(TypeError):
+            S3Checkpoints("s3://bucket", None)  # type: ignore[misc]
+
     @pytest.mark.parametrize("uri", ["bucket/a", "s3:/bucket", "s3://", "s3://Bucket", "s3://b/a//b", "s3://b/../c"])
     def test_no_address(self, uri: str) -> None:
         """What is no address in S3 is told at once."""
@@ -52,10 +63,11 @@ class TestS3:
             S3Checkpoints(uri)
 
     def test_an_object_each(self, client: Any, bucket: str, store: S3Checkpoints) -> None:
-        """A source has one object, which says whose it is, and nothing else is left but the probe."""
+        """A source has one object, the same in every version, which says whose it is; else there is but the probe."""
         store.save("files:x", {"n": 1}, None)
 
         (key,) = {*self.keys(client, bucket)} - {"state/probe.json"}
+        assert key == f"state/{blake2b(b'files:x', digest_size=16).hexdigest()}.json"
         stored = json.loads(client.get_object(Bucket=bucket, Key=key)["Body"].read())
         assert (stored["name"], stored["doc"], stored["format"]) == ("files:x", {"n": 1}, 1)
 
@@ -79,6 +91,7 @@ class TestS3:
         [
             (b"", "is damaged"),
             (b"\xff", "is damaged"),
+            (b'{"name":"a","mark":"","doc":[]}', "is damaged"),
             (b'{"name":"a"}', r"is damaged \(.*\): put a copy from before"),
             (b'{"name":"a","mark":"","doc":{},"format":2}', "has format 2, and this version of ocsflake knows 1"),
         ],

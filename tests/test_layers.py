@@ -27,7 +27,7 @@ LAYERS = [
     {"ocsf"},
     {"aws", "azure", "gcp", "notifications", "rejects", "report", "samples", "times"},
     {"charts", "marks", "model", "retry", "telemetry"},
-    {"drift", "errors"},
+    {"dictionaries", "drift", "errors"},
     {"steering"},
 ]
 """Parts from the top to the bottom; a part imports from the layers below its own."""

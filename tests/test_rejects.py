@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import stat
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ocsflake.errors import LakeError
 from ocsflake.mapping.rejects import Reject, reject_batch
-from ocsflake.rejects import RejectsFile, read_rejects
+from ocsflake.rejects import RejectsFile, count_rejects, read_rejects
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +59,7 @@ class TestFile:
         path = save(tmp_path / "new" / "rejects", BAD)
 
         assert path.parent == tmp_path / "new" / "rejects" / "aws.cloudtrail"
-        assert len(path.stem) == 32
+        assert path.stem == blake2b(b"one", digest_size=16).hexdigest()
         assert path.suffix == ".jsonl"
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert {stat.S_IMODE(folder.stat().st_mode) for folder in (path.parent, path.parent.parent)} == {0o700}
@@ -94,8 +95,20 @@ class TestFile:
             file.write(reject_batch([BAD]))
             assert not file.path.exists()
             assert list(read_rejects(tmp_path)) == []
+            (hidden,) = file.path.parent.iterdir()
+            assert (hidden.name.startswith(f".{file.path.stem}-"), hidden.suffix) == (True, ".tmp")
 
         assert list((tmp_path / "aws.cloudtrail").iterdir()) == []
+
+    def test_dropped_twice(self, tmp_path: Path) -> None:
+        """Whoever removed what was not published has spared us the trouble, and it can be closed again."""
+        with RejectsFile(tmp_path, "aws.cloudtrail", "one") as file:
+            file.write(reject_batch([BAD]))
+            for path in file.path.parent.iterdir():
+                path.unlink()
+            file.close()
+
+        assert list(file.path.parent.iterdir()) == []
 
     def test_many_writes(self, tmp_path: Path) -> None:
         """Batches are appended, and counted; publishing twice is publishing once."""
@@ -109,13 +122,24 @@ class TestFile:
         assert path is not None
         assert path.read_bytes().count(b"\n") == 4_500
 
-    @pytest.mark.parametrize("log_type", ["../../x", "..", "", "a/b", "ü\0", "."])
-    def test_hostile_log_type(self, tmp_path: Path, log_type: str) -> None:
+    @pytest.mark.parametrize(
+        ("log_type", "name"),
+        [
+            ("../../x", "_.._.._x"),
+            ("..", "_.."),
+            ("", "_"),
+            ("a/b", "a_b"),
+            ("ü\0", "__"),
+            (".", "_."),
+            ("A-1_b.c", "A-1_b.c"),
+        ],
+    )
+    def test_hostile_log_type(self, tmp_path: Path, log_type: str, name: str) -> None:
         """A log type chooses no folder outside."""
         path = save(tmp_path / "rejects", BAD, log_type=log_type)
 
         assert path.parent.parent == tmp_path / "rejects"
-        assert path.parent.name not in ("", ".", "..")
+        assert path.parent.name == name
         assert replayed(path)[0][0] == log_type
 
     def test_place_that_cannot_be_written(self, tmp_path: Path) -> None:
@@ -155,14 +179,39 @@ class TestReplay:
 
         assert [len(records) for _, records, _ in replayed(path)] == [10_000, 10_000, 5_003, 1]
 
+    def test_batches_of_8_mib(self, tmp_path: Path) -> None:
+        """A batch ends with the record that fills it, the next one as well."""
+        large, small = (Reject(b"x" * size, "large", "", {}) for size in ((8 << 20) - 1, 1))
+        path = save(tmp_path, large, small, large, small, small)
+
+        assert [len(records) for _, records, _ in replayed(path)] == [2, 2, 1]
+
+    def test_what_a_line_may_lack(self, tmp_path: Path) -> None:
+        """A line needs no more than its log type and its record."""
+        (tmp_path / "a.jsonl").write_text('{"log_type": "x", "record": "r"}\n')
+
+        assert replayed(tmp_path) == [("x", [b"r"], {})]
+        assert count_rejects(tmp_path / "a.jsonl") == {("x", "", ""): 1}
+
     def test_damaged_line(self, tmp_path: Path) -> None:
         """A line that is no reject is an error that says where."""
         path = save(tmp_path, BAD)
         for line in ("{", '{"log_type": "x"}', '{"log_type": "x", "record_base64": "/"}', "[]", ""):
-            (tmp_path / "bad.jsonl").write_text(f"{path.read_text()}{line}\n")
-            with pytest.raises(LakeError, match="line 2, is no reject as ocsflake writes them") as caught:
+            (tmp_path / "bad.jsonl").write_text(f"{path.read_text() * 2}{line}\n")
+            with pytest.raises(LakeError, match=r"/bad\.jsonl, line 3, is no reject as ocsflake writes them") as caught:
                 replayed(tmp_path / "bad.jsonl")
             assert caught.value.path == str(tmp_path / "bad.jsonl")
+
+    def test_counts(self, tmp_path: Path) -> None:
+        """How many there are of each log type, attribute and reason, in all files."""
+        save(tmp_path, BAD, BAD, BINARY)
+        save(tmp_path, BAD, commit="two", log_type="aws.vpc_flow")
+
+        assert count_rejects(tmp_path) == {
+            ("aws.cloudtrail", "time", "eventTime is missing"): 2,
+            ("aws.cloudtrail", "", "not UTF-8 (byte 1)"): 1,
+            ("aws.vpc_flow", "time", "eventTime is missing"): 1,
+        }
 
     def test_empty_file(self, tmp_path: Path) -> None:
         """An empty file holds no rejects."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +20,6 @@ from pipeline_logs import Parts, bad, events, objects, record, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from ocsflake.model import Split, State
 
@@ -90,6 +91,27 @@ def test_all_mended(rejects: Path, lake: ocsflake.Lake) -> None:
     assert events(range(4)) == rows(lake.root)
 
 
+def test_settings(tmp_path: Path, lake: ocsflake.Lake) -> None:
+    """What a run can be told a replay can, too: which times are allowed, what is redacted, where state is kept."""
+    folder, store = tmp_path / "rejects", MemoryCheckpoints()
+    answer = {"credentials": {"sessionToken": "hunter2"}}
+    source = Parts({"a": [record(1, eventTime="1990-01-01T00:00:00Z"), record(2, eventTime="2999-01-01T00:00:00Z")]})
+    source.parts["a"] = [{**each, "responseElements": answer} for each in source.parts["a"]]  # type: ignore[union-attr]
+    ocsflake.run(source, lake, rejects=folder, keep_secrets=True, checkpoints=MemoryCheckpoints())
+
+    assert pipeline.replay(folder, lake, keep_secrets=True, checkpoints=store).counts.rejects == 2
+    report = pipeline.replay(folder, lake, keep_secrets=True, checkpoints=store, max_age=None)
+    assert (report.counts.written, report.counts.rejects) == (1, 1)
+    report = pipeline.replay(folder, lake, checkpoints=store, max_ahead="400000d", redact=["requestParameters.key"])
+    assert report.counts.written == 1
+
+    old, young = (str(row) for row in lake.query("SELECT * FROM api_activity ORDER BY time").to_pylist())
+    assert ["hunter2" in old, "clip-1" in old, "hunter2" in young, "clip-2" in young] == [True, True, False, False]
+    assert store.load(f"rejects:aws.cloudtrail:{folder / 'aws.cloudtrail'}")[0] is not None
+    assert isinstance(lake.root, Path)
+    assert not (lake.root / ".ocsflake" / "checkpoints.db").exists()
+
+
 def test_no_folder(tmp_path: Path, lake: ocsflake.Lake) -> None:
     """A folder that is not there is a mistake of the caller."""
     with pytest.raises(ConfigError, match="no folder of rejects: give what a run was given as rejects= or --rejects"):
@@ -97,7 +119,7 @@ def test_no_folder(tmp_path: Path, lake: ocsflake.Lake) -> None:
 
 
 def test_several_log_types(tmp_path: Path, lake: ocsflake.Lake) -> None:
-    """Each log type is a source of its own; other files do not count."""
+    """Each log type is a source of its own, in the order of their names; other files do not count."""
     folder = tmp_path / "rejects"
     for log_type, text in (("aws.cloudtrail", json.dumps(bad(1))), ("aws.vpc_flow", "2 unparsable")):
         (folder / log_type).mkdir(parents=True)
@@ -122,6 +144,23 @@ def test_header(tmp_path: Path, lake: ocsflake.Lake) -> None:
     pipeline.replay(tmp_path / "rejects", lake)
 
     assert lake.query("SELECT src_endpoint.ip AS ip FROM network_activity").to_pylist() == [{"ip": "10.0.0.1"}]
+
+
+def test_splits(rejects: Path) -> None:
+    """A split is a file as it is now; a file whose records are durable elsewhere is removed and gives none."""
+    [source] = rejected_sources(rejects)
+
+    splits = list(source.plan({}, datetime.now(UTC)))
+
+    for split in splits:
+        data = (source.folder / split.detail["file"]).read_bytes()
+        assert split.id == f"{split.detail['file']}:{blake2b(data).hexdigest()[:32]}"
+        assert split.bytes == len(data)
+        assert {raw.head for raw in source.read(split)} == {b""}
+    assert [split.detail["file"] for split in splits] == sorted(path.name for path in source.folder.iterdir())
+    assert source.advance(None, splits) == {"done": [split.id for split in splits]}
+    assert list(source.plan({"done": [splits[0].id]}, datetime.now(UTC))) == splits[1:]
+    assert [path.name for path in source.folder.iterdir()] == [splits[1].detail["file"]]
 
 
 def test_files_that_are_gone(rejects: Path, lake: ocsflake.Lake) -> None:

@@ -90,7 +90,9 @@ class TestSpans:
         assert commit.parent == run.context
         assert [split.parent for split in splits] == [commit.context] * 2
         assert attributes(run) == {"ocsflake.sources": ("parts",)}
-        assert [attributes(split)["ocsflake.split"] for split in splits] == ["a", "b"]
+        assert [dict(attributes(split)) for split in splits] == [
+            {"ocsflake.source": "parts", "ocsflake.split": name, "ocsflake.read": 1} for name in "ab"
+        ]
         told = attributes(commit)
         assert {name.removeprefix("ocsflake."): value for name, value in told.items()} == {
             "source": "parts",

@@ -156,7 +156,7 @@ class _Stored(msgspec.Struct):
 
     name: str
     mark: str
-    doc: msgspec.Raw
+    doc: dict[str, Any]
     format: int = _FORMAT
 
 
@@ -198,7 +198,7 @@ class S3Checkpoints:
             MissingExtraError: If boto3 is not installed.
         """
         stored, revision = self._get(name)
-        return (None if stored is None else msgspec.json.decode(stored.doc, type=dict[str, Any])), revision
+        return (None if stored is None else stored.doc), revision
 
     def save(self, name: str, doc: Mapping[str, Any], revision: str | None) -> str:
         """Save `doc` if the stored revision still is `revision`, and return the new revision.
@@ -210,7 +210,7 @@ class S3Checkpoints:
             MissingExtraError: If boto3 is not installed.
         """
         mark = secrets.token_hex(8)
-        body = msgspec.json.encode(_Stored(name, mark, msgspec.Raw(msgspec.json.encode(doc))))
+        body = msgspec.json.encode(_Stored(name, mark, dict(doc)))
         condition = {"IfNoneMatch": "*"} if revision is None else {"IfMatch": revision}
         new = self._put(self._usable(), _key(name), body, **condition)
         if new is None:  # or an answer was lost, and what is in the way is what this very save wrote
@@ -281,8 +281,8 @@ class S3Checkpoints:
 
 
 def _key(name: str) -> str:
-    """Return the key of a source's object; its name may be any text."""
-    return f"{blake2b(name.encode(errors='surrogatepass'), digest_size=16).hexdigest()}.json"
+    """Return the key of a source's object, whose name may have any length and characters."""
+    return f"{blake2b(name.encode(), digest_size=16).hexdigest()}.json"
 
 
 def _format(database: sqlite3.Connection, path: Path) -> int:

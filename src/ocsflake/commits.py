@@ -302,9 +302,9 @@ def _fill(
             rejected.write(mapped.rejects)
         for batch in mapped.batches:
             kept = within(batch, job.window)
-            counts = evolve(counts, filtered=counts.filtered + batch.events.num_rows - kept.events.num_rows)
-            if kept.events.num_rows:
-                spans.append(_span(kept.events))
+            counts = evolve(counts, filtered=counts.filtered + batch.rows - kept.rows)
+            if kept.rows:
+                spans.append(_span(kept.encoded))
                 commit.write(kept)
             del batch, kept
         del mapped  # or it would be in memory while the next one is made
@@ -379,7 +379,7 @@ def _counted(mapped: Mapped) -> Counts:
         mapped=mapped.mapped,
         rejects=mapped.rejects.num_rows,
         skipped=sum(mapped.skipped.values()),
-        events=sum(batch.events.num_rows for batch in mapped.batches),
+        events=sum(batch.rows for batch in mapped.batches),
     )
 
 

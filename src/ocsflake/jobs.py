@@ -148,7 +148,7 @@ def processes(count: int) -> Iterator[Workers]:
         try:
             yield _Processes(pool, _TURNS * count)
         except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
             raise
 
 

@@ -89,16 +89,50 @@ class EventBatch:
         log_type: The log type that they were mapped from, such as ``aws.cloudtrail``.
         source_name: The mapper's stem of the custom source name, at most 15 characters.
         event_class: The OCSF name of the class, such as ``api_activity``.
-        events: One row an event; the schema is a constant of (mapper, class, OCSF version).
     """
 
     log_type: str
     source_name: str
     event_class: str
-    events: pa.RecordBatch
+    _events: pa.RecordBatch = field(alias="events")
+    _of_words: bool = field(default=False, init=False, repr=False)
+
+    @classmethod
+    def of_words(cls, log_type: str, source_name: str, event_class: str, events: pa.RecordBatch) -> EventBatch:
+        """Return events whose dictionaries hold words of OCSF and of the mapper's table, and none of the log."""
+        batch = cls(log_type, source_name, event_class, events)
+        object.__setattr__(batch, "_of_words", True)
+        return batch
+
+    @property
+    def events(self) -> pa.RecordBatch:
+        """One row an event; the schema is a constant of (mapper, class, OCSF version)."""
+        from ocsflake.dictionaries import plain
+
+        return plain(self._events) if self._of_words else self._events
+
+    @property
+    def encoded(self) -> pa.RecordBatch:
+        """The events as they were made, faster to sort and to write: captions and other set words are dictionaries.
+
+        Nothing of the log is in a dictionary: a slice, such as the events of one account, holds all of it.
+        """
+        from ocsflake.dictionaries import plain
+
+        return self._events if self._of_words else plain(self._events)
+
+    @property
+    def rows(self) -> int:
+        """How many events there are."""
+        return int(self._events.num_rows)
+
+    def within(self, kept: pa.Array) -> EventBatch:
+        """Return the events of some rows (truth values)."""
+        same = EventBatch.of_words if self._of_words else EventBatch
+        return same(self.log_type, self.source_name, self.event_class, self._events.filter(kept))
 
     def __repr__(self) -> str:
-        return f"<EventBatch {self.event_class} of {self.log_type}: {self.events.num_rows:,} events>"
+        return f"<EventBatch {self.event_class} of {self.log_type}: {self.rows:,} events>"
 
 
 @frozen

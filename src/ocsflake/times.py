@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from ocsflake.errors import ConfigError
 from ocsflake.model import Bounded
@@ -108,13 +108,13 @@ def within(batch: EventBatch, window: Window) -> EventBatch:
 
     if window == Window():
         return batch
-    times = batch.events["time"]
+    times = batch.encoded["time"]
     kept = times.is_valid()
     if window.since is not None:
         kept = pc.and_(kept, pc.greater_equal(times, window.since))
     if window.until is not None:
         kept = pc.and_(kept, pc.less(times, window.until))
-    return evolve(batch, events=batch.events.filter(kept))
+    return batch.within(kept)
 
 
 def narrowed(source: Source, window: Window) -> Source:

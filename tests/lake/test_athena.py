@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import urllib.request
 from decimal import Decimal
 
@@ -11,9 +12,10 @@ import pyarrow as pa
 import pytest
 from lake_events import api_activity, events
 
+from ocsflake.aws import Failure
 from ocsflake.errors import ConfigError, LakeError
 from ocsflake.lake import Lake
-from ocsflake.lake.athena import run
+from ocsflake.lake.athena import _check, _failed, _literal, _type, run
 from ocsflake.testing.athena import AthenaServer
 
 DATABASE = "amazon_security_lake_glue_db_us_east_1"
@@ -172,6 +174,79 @@ def test_a_refused_call_is_a_config_error(athena):
 
     with pytest.raises(ConfigError, match="Athena refuses the call: injected"):
         ask(athena, "SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "message"),
+    [
+        (Failure("no credentials", "NoCredentialsError", message="none"), ConfigError, r"\(NoCredentialsError: none\)"),
+        (Failure("no credentials", "NoCredentialsError"), ConfigError, r"\(NoCredentialsError\): set AWS_PROFILE"),
+        (Failure("denied", "X", "GetQueryResults", "no"), LakeError, r"\(X: no\): allow them athena:GetQueryResults"),
+        (Failure("unavailable", "X"), LakeError, r"cannot be reached, .* \(X\): run again later"),
+        (Failure("other", "X", "StopQueryExecution"), LakeError, r"^Athena: StopQueryExecution failed \(X\)"),
+        (Failure("other", "X", message="no"), LakeError, r"^Athena: the call failed \(X: no\)"),
+    ],
+)
+def test_what_a_failure_is_to_the_user(failure, kind, message):
+    """Credentials are a setting; the rest is Athena's, with its word and its sentence."""
+    error = _failed(failure)
+
+    assert type(error) is kind
+    assert re.search(message, str(error))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "message"),
+    [
+        (
+            {"StateChangeReason": "wrong", "AthenaError": {"ErrorCategory": 2}},
+            ConfigError,
+            r"^Athena: wrong \(query q\)",
+        ),
+        ({"StateChangeReason": "full", "AthenaError": {"ErrorCategory": 1}}, LakeError, "query q was failed: full"),
+        ({"AthenaError": {"ErrorCategory": 3, "ErrorMessage": "gone"}}, LakeError, "query q was failed: gone"),
+        ({"StateChangeReason": "a", "AthenaError": {"ErrorMessage": "b"}}, LakeError, "query q was failed: a"),
+        ({}, LakeError, "query q was failed: no reason given"),
+    ],
+)
+def test_why_a_statement_failed(status, kind, message):
+    """What Athena's own words say comes first; only category 2 is the user's fault."""
+    with pytest.raises(kind, match=message):
+        _check({"Status": {"State": "FAILED", **status}}, "q")
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ({"Type": "real"}, pa.float32()),
+        ({"Type": "float"}, pa.float32()),
+        ({"Type": "tinyint"}, pa.int8()),
+        ({"Type": "smallint"}, pa.int16()),
+        ({"Type": "TIMESTAMP(3)"}, pa.timestamp("us")),
+        ({"Type": "decimal", "Precision": 5, "Scale": 2}, pa.decimal128(5, 2)),
+        ({"Type": "decimal"}, pa.decimal128(38, 0)),
+        ({"Type": "row(a integer)"}, pa.string()),
+        ({}, pa.string()),
+    ],
+)
+def test_types_that_are_seldom(column, kind):
+    """A precision in parentheses is not looked at; what is not known is text."""
+    assert _type(column) == kind
+
+
+@pytest.mark.parametrize(
+    ("value", "literal"),
+    [
+        (dt.datetime.fromisoformat("2026-01-02T03:04:05.006999"), "TIMESTAMP '2026-01-02 03:04:05.006'"),
+        (dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC), "TIMESTAMP '2026-01-02 03:04:05.000'"),
+        (1e-7, "1e-07"),
+        (False, "false"),
+        (-3, "-3"),
+    ],
+)
+def test_literals(value, literal):
+    """A time without a zone stands as it is."""
+    assert _literal(value) == literal
 
 
 def test_a_statement_that_is_given_up_is_stopped(athena):

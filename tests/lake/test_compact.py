@@ -24,10 +24,10 @@ from ocsflake.errors import ConfigError, LakeError
 from ocsflake.lake import Lake
 from ocsflake.lake import _exchange as exchange
 from ocsflake.lake._deletes import S3Deletes
-from ocsflake.lake.compact import Compacted, _groups, _Member, compact
-from ocsflake.lake.footer import footers
+from ocsflake.lake.compact import Compacted, _groups, _Member, _prove, _repeated, _sum, compact
+from ocsflake.lake.footer import MERGED, Footer, footers
 from ocsflake.lake.s3 import S3Storage
-from ocsflake.lake.storage import DirectoryStorage
+from ocsflake.lake.storage import DirectoryStorage, StoredObject
 from ocsflake.testing.faults import FaultProxy
 
 FOLDER = "ext/aws_cloudtrail_6003/region=us-east-1/accountId=123456789012/eventDay=20240101"
@@ -286,6 +286,19 @@ class TestDirectory:
 
         assert (tmp_path / ".ocsflake" / "compact" / "lock").stat().st_mode & 0o777 == 0o600
 
+    def test_what_was_begun_is_finished_before_and_after(self, tmp_path: Path) -> None:
+        """A folder without a plan was begun by a process that was killed before anything was exchanged."""
+        home = tmp_path / ".ocsflake" / "compact"
+        (home / "before" / "new").mkdir(parents=True)
+
+        with exchange.alone(tmp_path):
+            assert names(home) == ["lock"]
+            (home / "meanwhile").mkdir()
+
+        assert names(home) == ["lock"]
+        with exchange.alone(tmp_path):  # the lock was given back
+            pass
+
     def test_what_cannot_be_exchanged_stays(self, tmp_path: Path) -> None:
         fill(Lake(tmp_path), 2)
         target = tmp_path / FOLDER
@@ -401,6 +414,119 @@ class TestDirectory:
         assert list(_groups(members)) == []
         small = [evolve(member, footer=evolve(member.footer, decoded_bytes=100 << 20)) for member in members]
         assert [len(group) for group in _groups(small)] == [2]
+
+
+def member(name: str, rows: int = 1, size: int = 1, made_of: str = "[]", **footer: Any) -> _Member:
+    """Return an object as it is listed, with a footer of its own."""
+    told = {"first": 1, "last": 1, "class_uid": 6003, "schema": pa.schema([("time", pa.int64())])} | footer
+    about = Footer(rows=rows, decoded_bytes=size, metadata={MERGED: made_of.encode()}, **told)
+    return _Member(StoredObject(f"{FOLDER}/{name}", size), about)
+
+
+class TestChoice:
+    """Which objects become one, by what their footers tell."""
+
+    @pytest.mark.parametrize(
+        ("amounts", "sizes"),
+        [
+            ([(99_999, 1), (99_999, 1)], [2]),
+            ([(100_000, 1), (99_999, 1)], []),
+            ([(99_999, 1)] * 5 + [(5, 1)], [6]),
+            ([(99_999, 1)] * 5 + [(6, 1)], [5]),
+            ([(99_999, 1)] * 5 + [(6, 1), (6, 1)], [5, 2]),
+            ([(1, 128 << 20), (1, 128 << 20)], [2]),
+            ([(1, 128 << 20), (1, (128 << 20) + 1)], []),
+            ([(1, 300 << 20), (1, 1), (1, 1)], [2]),
+            ([(1, 200 << 20), (1, 100 << 20), (1, 100 << 20), (1, 100 << 20)], [2]),
+            ([(1, 1)], []),
+        ],
+    )
+    def test_how_much_becomes_one(self, amounts: list[tuple[int, int]], sizes: list[int]) -> None:
+        """Small ones, up to half a million rows and 256 MB; one alone stays."""
+        members = [member(str(place), *amount) for place, amount in enumerate(amounts)]
+
+        assert [len(group) for group in _groups(members)] == sizes
+
+    @pytest.mark.parametrize(
+        ("footer", "alike"),
+        [
+            ({}, True),
+            ({"class_uid": 3002}, False),
+            ({"class_uid": None}, False),
+            ({"first": None}, False),
+            ({"first": 0, "last": None}, True),
+            ({"schema": pa.schema([("time", pa.int32())])}, False),
+        ],
+    )
+    def test_what_is_alike(self, footer: dict[str, Any], alike: bool) -> None:
+        """One class and one schema, both told."""
+        members = [member("a"), member("b", **footer)]
+
+        assert list(_groups(members)) == ([members] if alike else [])
+
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            *(pa.large_string(), pa.large_list(pa.string()), pa.string_view(), pa.null(), pa.duration("s")),
+            *(pa.list_(pa.int8(), 2), pa.dictionary(pa.int8(), pa.string()), pa.timestamp("ms", "Europe/Berlin")),
+            *(pa.struct([("x", pa.list_(pa.null()))]), pa.map_(pa.string(), pa.string(), keys_sorted=True)),
+        ],
+        ids=str,
+    )
+    def test_types_that_only_arrow_knows_stay(self, kind: pa.DataType) -> None:
+        schema = pa.schema([("time", pa.int64()), ("strange", kind)])
+
+        assert list(_groups([member("a", schema=schema), member("b", schema=schema)])) == []
+        plain = pa.schema([("time", pa.timestamp("ms", "UTC")), ("x", pa.list_(pa.string()))])
+        assert len(list(_groups([member("a", schema=plain), member("b", schema=plain)]))) == 1
+
+    @pytest.mark.parametrize(
+        ("made_of", "repeated"),
+        [
+            ({"a": "[]", "b": "[]"}, set()),
+            ({"a": "[]", "b": "[]", "m": '["a", "gone"]'}, {"a"}),
+            ({"m": '["x"]', "n": '["x", "y"]'}, {"m"}),
+            ({"m": '["x", "y"]', "n": '["x"]'}, {"n"}),
+            ({"m": '["x"]', "n": '["y"]'}, set()),
+            ({"m": '["x"]', "n": '["x"]'}, {"m"}),
+            ({"m": '["x"]', "n": '["m", "x"]', "o": '["x", "y"]'}, {"m", None}),
+        ],
+    )
+    def test_whose_rows_are_in_another_one(self, made_of: dict[str, str], repeated: set[str | None]) -> None:
+        """What a merged object names, and merged ones that are part of another; a part in common is told."""
+        members = [member(name, made_of=text) for name, text in made_of.items()]
+
+        if None not in repeated:
+            assert _repeated(members) == repeated
+            return
+        with pytest.raises(LakeError, match=f"^{FOLDER}/n and o beside it have rows in common") as caught:
+            _repeated(members)
+        assert caught.value.path == f"{FOLDER}/n"
+
+    @pytest.mark.parametrize("made", [[1, 2], [1, 2, 4], [2, 1, 3]])
+    def test_an_object_that_does_not_hold_the_rows_is_told(self, made: list[int], tmp_path: Path) -> None:
+        """Too few, another one, or in another order than that of their times."""
+        for name, times in {"a": [3, 1], "b": [2], "made": made}.items():
+            (tmp_path / FOLDER).mkdir(parents=True, exist_ok=True)
+            pq.write_table(pa.table({"time": times}), tmp_path / FOLDER / name)
+        storage, group = DirectoryStorage(tmp_path), [member("a", rows=2), member("b")]
+
+        with pytest.raises(LakeError, match=f"^{FOLDER}/made: the merged object does not hold the rows") as caught:
+            _prove(storage, f"{FOLDER}/made", group)
+        assert caught.value.path == f"{FOLDER}/made"
+        pq.write_table(pa.table({"time": [1, 2, 3]}).replace_schema_metadata({"a": "b"}), tmp_path / FOLDER / "made")
+        _prove(storage, f"{FOLDER}/made", group)
+        with pytest.raises(LakeError, match=f"^{FOLDER}/a and others have 3 rows, and their footers say 4"):
+            _prove(storage, f"{FOLDER}/made", [member("a", rows=3), group[1]])
+
+    def test_what_was_done_adds_up(self) -> None:
+        one, other = Compacted(1, 2, 3, 4000, 5000, 6000, 0), Compacted(10, 2000, 30, 40, 50, 60, 1000)
+
+        assert _sum(one, other) == Compacted(11, 2002, 33, 4040, 5050, 6060, 1000)
+        assert str(_sum(other, other)) == (
+            "4,000 objects of 20 partitions became 60 (80 events, 100 bytes became 120); 2,000 repeated objects removed"
+        )
+        assert str(one) == "2 objects of 1 partitions became 3 (4,000 events, 5,000 bytes became 6,000)"
 
 
 def put_again(lake: Lake, *numbers: int) -> str:

@@ -104,7 +104,7 @@ def test_addresses_are_in_order(connection):
     assert value(connection, "IPADDRESS '9.0.0.1' < CAST('10.0.0.1' AS IPADDRESS)") is True
 
 
-@pytest.mark.parametrize("network", ["'10.0.0.0/33'", "'somewhere'", "cidr"])
+@pytest.mark.parametrize("network", ["'10.0.0.0/33'", "'somewhere'", "cidr", '"10.0.0.0/8"'])
 def test_a_network_that_is_none(network):
     """It is told, as are networks that are no literals."""
     with pytest.raises(ConfigError, match=r"give the network as text such as '10\.0\.0\.0/8'"):

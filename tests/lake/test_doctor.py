@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from old_parquet import two_levels, without_annotations
 from cli_help import call
 from ocsflake.lake import Lake
 from ocsflake.lake._checks import CHECKS
-from ocsflake.lake.doctor import doctor
+from ocsflake.lake.doctor import Diagnosis, Finding, doctor
 from ocsflake.lake.storage import DirectoryStorage
 from ocsflake.testing.faults import FaultProxy
 
@@ -671,6 +672,186 @@ def test_many_objects_with_one_defect_are_one_finding(tmp_path: Path) -> None:
 
     assert (finding.check, finding.objects, finding.rule) == ("event-day", 70, 15)
     assert "(and 69 more objects)" in str(finding)
+
+
+def tiny(rows: int = 1, **columns: Any) -> pa.Table:
+    """Events of next to nothing, about which OCSF has much to say, and the doctor nothing else."""
+    return pa.table({"time": [T0] * rows, "class_uid": [6003] * rows} | columns)
+
+
+def beside_ocsf(root: Path, **options: Any) -> list[tuple[str, str, str, int]]:
+    findings = doctor(DirectoryStorage(root), **options).findings
+    return [(each.check, each.key, each.problem, each.objects) for each in findings if each.check[:4] != "ocsf"]
+
+
+@pytest.mark.parametrize(("rows", "count", "small"), [(1, 8, False), (99_999, 9, True), (100_000, 9, False)])
+def test_how_many_objects_of_what_size_are_small_files(rows: int, count: int, small: bool, tmp_path: Path) -> None:
+    """An object of a hundred thousand events is large enough, and up to eight are no harm."""
+    same = pa.array([0]).take(pa.array([0] * rows))
+    for number in range(count):
+        table = pa.table({"time": pc.add(same, T0), "class_uid": pc.add(same, 6003), "count": pc.add(same, number)})
+        write(tmp_path, table, f"{FOLDER}{number}x.parquet", write_statistics=False)
+
+    assert [check for check, *_ in beside_ocsf(tmp_path)] == ["small-files"] * small
+
+
+def test_small_files_are_counted_by_partition(tmp_path: Path) -> None:
+    """Eight in each of two are few; the first partition that has more is named."""
+    days = {day: FOLDER.replace("20240101", f"2024010{day}") for day in (1, 2, 3, 4)}
+    for day, count in {1: 8, 2: 9, 3: 8, 4: 10}.items():
+        for number in range(count):
+            table = tiny(time=[T0 + (day - 1) * DAY], n=[day * 100 + number])
+            write(tmp_path, table, f"{days[day]}{number}x.parquet")
+
+    assert beside_ocsf(tmp_path) == [
+        ("small-files", days[2], "there are 9 small objects in one partition", 2),
+    ]
+
+
+def test_objects_are_compared_with_the_first_of_their_source(tmp_path: Path) -> None:
+    """Each difference is told once, with the first object that has it, and what the first of all has."""
+    write(tmp_path, tiny(a=[1], b=[1], c=[1], d=[1]))
+    write(tmp_path, tiny(a=["1"], class_uid=[3002]), FOLDER + "b.parquet", compression="gzip")
+    write(tmp_path, tiny(a=["2"], class_uid=[3005]), FOLDER + "c.parquet", compression="gzip")
+    write(tmp_path, tiny(a=[2], b=[2], c=[2], d=[2]), FOLDER + "d.parquet")
+    write(tmp_path, tiny(z=[1]), KEY.replace("aws_cloudtrail_6003", "other"), compression="zstd")
+
+    b, c = FOLDER + "b.parquet", FOLDER + "c.parquet"
+    assert beside_ocsf(tmp_path) == [
+        ("one-class", b, "class_uid is 3002, and others of this source have 6003", 1),
+        ("one-class", b, "class_uid is 3002, and the source is named for 6003", 2),
+        ("one-class", c, "class_uid is 3005, and others of this source have 6003, 3002", 1),
+        ("mixed-codecs", b, f"the codec is GZIP, and ZSTD in {KEY}", 2),
+        ("mixed-types", b, f"a is string, and int64 in {KEY}", 2),
+        ("codec", b, "the codec is GZIP", 2),
+        ("mixed-columns", b, f"3 columns are not in both it and {KEY}: b, c, d", 2),
+    ]
+
+
+def test_many_columns_that_differ_are_told_in_brief(tmp_path: Path) -> None:
+    write(tmp_path, tiny())
+    write(tmp_path, tiny(d=[1], c=[1], b=[1], a=[1]), FOLDER + "b.parquet")
+
+    [(_, _, problem, _)] = beside_ocsf(tmp_path)
+
+    assert problem == f"4 columns are not in both it and {KEY}: a, b, c"
+
+
+def test_copies_are_looked_for_in_one_partition(tmp_path: Path) -> None:
+    """Where else an object lies says where it belongs; three copies are two too many."""
+    for name in ("a", "b", "c"):
+        write(tmp_path, tiny(), f"{FOLDER}{name}.parquet")
+    write(tmp_path, tiny(), KEY.replace("123456789012", "external"))
+
+    assert beside_ocsf(tmp_path) == [("duplicate", FOLDER + "b.parquet", f"it has the same content as {KEY}", 2)]
+
+
+def test_events_that_come_again_from_several_objects(tmp_path: Path) -> None:
+    """The one that most of them are in is named; another partition may have the same events."""
+    ids = {"a": range(5), "b": range(5, 12), "c": range(3, 13), "d": [20]}
+    for name, numbers in ids.items():
+        table = tiny(len(numbers), metadata=[{"uid": str(number)} for number in numbers])
+        write(tmp_path, table, f"{FOLDER}{name}.parquet")
+    write(tmp_path, table, FOLDER.replace("123456789012", "external") + "e.parquet")
+
+    text = f"9 of its first 10 events are in {FOLDER}b.parquet or others, by metadata.uid and time"
+    assert beside_ocsf(tmp_path) == [("repeated", FOLDER + "c.parquet", text, 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a" * 20, None),
+        ("a" * 21, f"the source name '{'a' * 21}' has 21 characters"),
+        ("a.b", "the source name is 'a.b'"),
+        ("1a", "the source name is '1a'"),
+        ("acme-6003", None),
+        ("acme-3002", "class_uid is 6003, and the source is named for 3002"),
+        ("acme_9999", None),
+        ("acme_300", None),
+        ("acme3002", None),
+    ],
+)
+def test_names_of_sources(name: str, told: str | None, tmp_path: Path) -> None:
+    write(tmp_path, tiny(), KEY.replace("aws_cloudtrail_6003", name))
+
+    assert [problem for _, _, problem, _ in beside_ocsf(tmp_path)] == ([told] if told else [])
+
+
+def test_only_below_ext_are_names_of_sources(tmp_path: Path) -> None:
+    """Each that is wrong or collides is told; the prefix of the source is named."""
+    below = KEY.removeprefix(SOURCE)
+    for place in ("exports/a.b/", "a.b/", "ext/a.b/", "ext/c.d/x/", "ext/one-a/", "ext/one_a/", "ext/ONE_A/"):
+        write(tmp_path, tiny(), place + below)
+
+    assert beside_ocsf(tmp_path) == [
+        ("glue-collision", "ext/one-a/", "'one-a' and 'ONE_A' have one table in Glue", 1),
+        ("glue-collision", "ext/one_a/", "'one_a' and 'ONE_A' have one table in Glue", 1),
+        ("source-name", "ext/a.b/", "the source name is 'a.b'", 1),
+        ("source-name", "ext/c.d/x/", "the source name is 'c.d'", 1),
+    ]
+
+
+def test_only_what_is_below_a_prefix_is_looked_at(tmp_path: Path) -> None:
+    write(tmp_path, tiny(2))
+    write(tmp_path, tiny(), KEY.replace("6003", "6003x"))
+
+    diagnosis = doctor(DirectoryStorage(tmp_path), SOURCE)
+
+    assert (diagnosis.objects, diagnosis.rows, {finding.key for finding in diagnosis.findings}) == (1, 2, {KEY})
+
+
+@pytest.mark.parametrize(
+    ("key", "native"),
+    [
+        ("aws/VPC_FLOW/1.0/x.parquet", 1),
+        ("aws/S3_DATA/2.0/region=us-east-1/x", 1),
+        ("aws/vpc/1.0/x.parquet", 0),
+        ("aws/VPC_FLOW/x.parquet", 0),
+        ("ext/aws/VPC_FLOW/1.0/x.parquet", 0),
+        ("a/.hidden/x.parquet", None),
+        (".hidden", None),
+    ],
+)
+def test_what_is_passed_over(key: str, native: int | None, tmp_path: Path) -> None:
+    """Sources of Security Lake itself are counted; what is hidden is not."""
+    (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / key).touch()
+
+    diagnosis = doctor(DirectoryStorage(tmp_path))
+
+    assert (diagnosis.native, diagnosis.objects) == (native or 0, 1 if native == 0 else 0)
+
+
+def test_a_diagnosis_as_text() -> None:
+    """One finding a line, whatever the key holds, then the numbers."""
+    one = Finding(14, "account", "error", "ext/a/x.parquet", "accountId=1 holds\nevents of 2", "write each", 1_001)
+    other = Finding(19, "codec", "warning", "ext/a/y.parquet", "the codec is GZIP", "compress")
+    diagnosis = Diagnosis((one, other), objects=3, rows=7, native=1_002)
+
+    assert diagnosis.errors == 1
+    assert str(diagnosis).splitlines() == [
+        str(one),
+        "warning rule 19 codec: ext/a/y.parquet: the codec is GZIP; compress",
+        "objects=3 rows=7 errors=1 warnings=1, 1,002 of native sources passed over",
+    ]
+    assert str(one).startswith("error rule 14 account: ext/a/x.parquet: accountId=1 holds")
+    assert str(one).endswith("events of 2 (and 1,000 more objects); write each")
+    assert repr(diagnosis) == f"<Diagnosis: {diagnosis.summary}>"
+    assert Diagnosis((other,)).summary == "objects=0 rows=0 errors=0 warnings=1"
+
+
+def test_a_diagnosis_in_a_notebook() -> None:
+    """A row for each finding; no table if there is none."""
+    finding = Finding(19, "codec", "warning", "ext/<a>", "GZIP", "compress & go", 2)
+
+    assert Diagnosis((), objects=1)._repr_html_() == "<p>objects=1 rows=0 errors=0 warnings=0</p>"
+    html = Diagnosis((finding,))._repr_html_()
+    cells = [part.partition("</t")[0] for part in html.replace("<th>", "<td>").split("<td>")[1:]]
+    assert cells[:7] == ["level", "rule", "check", "key", "problem", "objects", "advice"]
+    assert cells[7:] == ["warning", "19", "codec", "ext/&lt;a&gt;", "GZIP", "2", "compress &amp; go"]
+    assert html.count("<tr>") == html.count("</tr>") == 2
+    assert re.findall(r">([^<]+)<", html) == ["objects=0 rows=0 errors=0 warnings=1", *cells]
 
 
 class TestOnS3:

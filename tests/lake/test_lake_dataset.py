@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -9,8 +11,12 @@ from lake_events import api_activity, events
 
 from ocsflake.errors import LakeError
 from ocsflake.lake import Lake
-from ocsflake.lake.dataset import datasets
+from ocsflake.lake.dataset import _Quiet, datasets, scanner
+from ocsflake.lake.reading import reading
 from ocsflake.model import EventBatch
+
+PRODUCT = "struct<name: string, vendor_name: string, version: string, feature: struct<name: string>>"
+CLOUD = "struct<provider: string, region: string, account: struct<uid: string, type: string>>"
 
 
 def fill(lake, *batches):
@@ -61,6 +67,35 @@ def test_an_object_that_is_no_parquet_is_named(lake):
         datasets(lake.storage, objects(lake), [])
 
 
+@pytest.mark.parametrize(
+    ("sql", "columns"),
+    [
+        ("SELECT 1 FROM x", {}),
+        ("SELECT TIME FROM x", {"time": "int64"}),
+        ("SELECT time FROM x WHERE eventday = '1'", {"time": "int64"}),
+        ("SELECT metadata.uid FROM x", {"metadata": "struct<uid: string>"}),
+        ("SELECT x.Metadata.Product.name FROM x", {"metadata": "struct<product: struct<name: string>>"}),
+        ("SELECT metadata.uid, metadata.product FROM x", {"metadata": f"struct<uid: string, product: {PRODUCT}>"}),
+        ("SELECT cloud FROM x", {"cloud": CLOUD}),
+        ("SELECT cloud, cloud.region FROM x", {"cloud": CLOUD}),
+        ("SELECT cloud.nothing FROM x", {"cloud": CLOUD}),
+        ("SELECT uid FROM x", {}),
+    ],
+)
+def test_parts_that_a_statement_names_are_read(lake, sql, columns):
+    """And always the partitions; of a struct only those fields, unless all of it is read, or none is there."""
+    fill(lake, api_activity(events(3)))
+    (dataset,) = datasets(lake.storage, objects(lake), [])
+
+    found = scanner(dataset, reading(sql)).projected_schema
+
+    assert {field.name: str(field.type) for field in found} == {
+        **dict.fromkeys(("region", "accountid", "eventday"), "string"),
+        **columns,
+    }
+    assert scanner(dataset, reading("SELECT * FROM x")).projected_schema.names[3:] == dataset.schema.names[:-3]
+
+
 class TestFiles:
     """What Arrow's own threads do, done in this one."""
 
@@ -75,6 +110,18 @@ class TestFiles:
             assert (file.read(4), file.tell()) == (b"PAR1", written.bytes)
             assert file.closed is False
         assert errors == []
+
+    def test_one_is_a_file_like_any(self):
+        """It goes where it is told, and what is closed is closed below as well."""
+        below, errors = io.BytesIO(b"0123456789"), []
+        file = _Quiet(below, errors)
+
+        assert (file.readable(), file.seekable()) == (True, True)
+        assert (file.seek(2), file.read(3), file.tell()) == (2, b"234", 5)
+        assert (file.seek(1, io.SEEK_CUR), file.read(1)) == (6, b"6")
+        assert (file.seek(-2, io.SEEK_END), file.read(9), file.read(9)) == (8, b"89", b"")
+        file.close()
+        assert (file.closed, below.closed, errors) == (True, True, [])
 
     def test_one_that_is_gone_is_noted_and_empty(self, lake):
         (written,) = fill(lake, api_activity(events(3)))

@@ -149,6 +149,12 @@ class TestAccounts:
         assert expected == account_partition(uid, provider).to_pylist()
         assert expected == account_partition(uid.combine_chunks().dictionary_encode(), provider).to_pylist()
 
+    def test_no_events_are_text_too(self):
+        nothing = pa.array([], pa.string())
+
+        assert account_partition(nothing, nothing).type.value_type == pa.string()
+        assert event_day(pa.array([], pa.int64())).type.value_type == pa.string()
+
 
 class TestDays:
     def test_is_the_day_in_utc(self):

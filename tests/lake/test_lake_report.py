@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -247,6 +248,46 @@ class TestPage:
         assert report.html.count("<dd class=bad>1</dd>") == report.html.count("class=bad") == 1
         assert "class=bad" not in Lake(tmp_path).report().html
 
+    def test_what_can_be_moved_by_key_has_a_name(self, report: LakeReport) -> None:
+        """Tables that may be wider than the page, and pictures, for who does not see them."""
+        labels = re.findall(r'<div class="wide" tabindex="0" role="group" aria-label="([^"]+)">', report.html)
+        pictures = re.findall(
+            r'<svg[^>]* aria-label="([^"]+)"|<title>([^<]+)</title>', report.html.partition("</head>")[2]
+        )
+
+        assert labels == [
+            "Events of every day",
+            "Usage by custom source",
+            "Usage by account",
+            "Reasons of rejects",
+            "The worst findings",
+            "Top identities",
+            "Raw paths that no attribute takes",
+        ]
+        told = "".join(text for pair in pictures for text in pair)
+        assert "Events by day, stacked by class" in told
+        assert "Events by day, stacked by cloud" in told
+
+    def test_sections_are_linked_and_named(self, report: LakeReport) -> None:
+        """Each by its heading; wide tables take all of the width."""
+        sections = re.findall(r'<section id="([^"]+)" aria-labelledby="([^"]+)"( class=all)?>', report.html)
+        links = re.findall(r'<li><a href="#([^"]+)">', report.html)
+
+        assert [anchor for anchor, _, _ in sections] == links
+        assert all(f'<h2 id="{heading}">' in report.html for _, heading, _ in sections)
+        assert [anchor for anchor, _, wide in sections if wide] == ["worst", "identities", "drift"]
+
+    def test_severities_have_colours(self) -> None:
+        """Each its own, but for what says nothing."""
+        usage = Usage({("s", "", "1", "r", "20260301"): Amount(1, 1, 1, 0, 0)})
+        report = LakeReport(
+            "lake", datetime(2026, 3, 2, tzinfo=UTC), "", usage, severities=dict.fromkeys((0, 1, 2, 3, 4, 5, 6, 99), 1)
+        )
+        section = report.html.partition('id="findings-title"')[2].partition("</section>")[0]
+        colours = re.findall(r';background:(#[0-9a-f]{6})"', section)
+
+        assert (len(colours), len(set(colours)), colours[6]) == (8, 7, colours[7])
+
 
 class TestLakes:
     def test_an_empty_lake(self, tmp_path: Path) -> None:
@@ -269,6 +310,27 @@ class TestLakes:
 
         assert report.events == {("o\"ther's", "unknown", "20260301"): 1}
         assert (report.findings, report.identities, report.left_over) == ([], [], [])
+
+    def test_numbers_and_names_of_another_type(self, tmp_path: Path) -> None:
+        """They count as none: times and states that are text, a title that is a number, maps of other keys."""
+        user = {"name": 5, "email_addr": "", "uid": "U1"}
+        columns: dict[str, dict[str, Any]] = {
+            "a_3002": {"user": [user] * 2, "actor": [{"user": {"name": "root"}}, None], "status_id": ["2"] * 2},
+            "b_2004": {"severity_id": ["5"], "finding_info": [{"title": 7, "uid": 7}], "message": ["m"]},
+            "c_6003": {"user": [{"name": "victim"}], "unmapped": pa.array([[(1, 1)]], pa.map_(pa.int64(), pa.int64()))},
+        }
+        for name, values in columns.items():
+            folder = tmp_path / "ext" / name / "region=us-east-1" / "accountId=1" / "eventDay=20260301"
+            folder.mkdir(parents=True)
+            count = len(next(iter(values.values())))
+            pq.write_table(pa.table({"time": ["soon"] * count, **values}), folder / "a.parquet")
+
+        report = Lake(tmp_path).report()
+
+        assert report.identities == [Identity("U1", 1, 0, [], None), Identity("root", 1, 0, [], None)]
+        assert report.findings == [Finding(None, "m", None, None, None, None)]
+        assert report.severities == {0: 1}
+        assert report.left_over == []
 
     def test_security_lake_s_own_sources(self, tmp_path: Path) -> None:
         """They are in no view, and count as usage alone."""

@@ -17,7 +17,7 @@ def rows(keys, start=0, width=0):
 
 
 def values_of(events):
-    return unpack(events, SCHEMA).column("v").to_pylist()
+    return unpack([events], SCHEMA).column("v").to_pylist()
 
 
 def merged(spool):

@@ -13,7 +13,7 @@ from lake_events import api_activity, events
 import ocsflake
 from ocsflake import samples
 from ocsflake.errors import ConfigError
-from ocsflake.lake import Lake
+from ocsflake.lake import Lake, columns
 from ocsflake.lake.native_tables import NATIVE_TABLES, native_name
 
 LOG_TYPES = sorted({table.log_type for table in NATIVE_TABLES.values()})
@@ -351,6 +351,136 @@ def test_a_table_of_which_there_is_nothing(tmp_path):
 
     with pytest.raises(ConfigError, match=r"waf_2_0 does not exist; it has events of aws\.waf, and this lake has none"):
         lake.query(f"SELECT * FROM {TABLES['waf_2_0']}")
+
+
+class TestNames:
+    """What is called otherwise in a table than in our events."""
+
+    def test_they_are_columns_here_and_attributes_there(self):
+        """Each name is one of the table's own, and stands for an attribute of its classes."""
+        tables = NATIVE_TABLES.values()
+        here = {key for table in tables for key in table.renamed if columns.lookup(table.shapes(), key.split("."))}
+        there = {
+            other
+            for table in tables
+            for names in table.renamed.values()
+            for other in names.split()
+            if any(columns.ocsf_shape("1.5.0", each, tuple(other.split("."))) for each in table.classes)
+        }
+
+        assert {key for table in tables for key in table.renamed} == here
+        assert {each for table in tables for names in table.renamed.values() for each in names.split()} == there
+
+    @pytest.mark.parametrize(
+        ("name", "path", "places"),
+        [
+            ("cloud_trail_mgmt_1_0", "actor.user.uuid", ["actor.user.uid"]),
+            ("cloud_trail_mgmt_1_0", "actor.user.name", ["actor.user.name"]),
+            ("cloud_trail_mgmt_2_0", "actor.user.uuid", ["actor.user.uuid"]),
+            ("vpc_flow_1_0", "cloud.account_uid", ["cloud.account.uid"]),
+            ("sh_findings_1_0", "finding.title", ["finding_info.title"]),
+            ("sh_findings_1_0", "finding.remediation.desc", ["remediation.desc"]),
+            ("sh_findings_1_0", "finding.remediation.kb_articles", ["remediation.references"]),
+            ("sh_findings_1_0", "resources.uid", ["resources.uid", "resource.uid"]),
+            ("sh_findings_1_0", "resources.details", ["resources.data", "resource.data"]),
+        ],
+    )
+    def test_the_longest_name_counts(self, name, path, places):
+        """What stands below it keeps its own; a value may be in several places."""
+        found = NATIVE_TABLES[name].places(tuple(path.split(".")))
+
+        assert [".".join(place) for place in found] == places
+
+    def test_what_a_statement_reads_of_our_events(self):
+        """Also of names below the one that it has, or with that of a table before it."""
+        always = NATIVE_TABLES["sh_findings_1_0"].reads([])
+        found = NATIVE_TABLES["sh_findings_1_0"].reads([("f", "finding"), ("state",)]) - always
+
+        assert {".".join(path) for path in found} == {
+            *("f.finding", "finding_info", "remediation", "remediation.references", "status"),
+        }
+        assert {".".join(path) for path in always} == {
+            *("activity_id", "activity_name", "answers", "api.service", "metadata.product"),
+        }
+
+    @pytest.mark.parametrize(
+        ("name", "event_class", "made"),
+        [
+            ("cloud_trail_mgmt_2_0", "api_activity", {}),
+            ("route53_2_0", "dns_activity", {"answers": "coalesce(answers, [])"}),
+            ("route53_1_0", "dns_activity", {"answers": "coalesce(answers, [])", "metadata.version": "'1.0.0-rc.2'"}),
+            ("vpc_flow_1_0", "network_activity", {"metadata.version": "'1.0.0-rc.2'"}),
+            (
+                "s3_data_1_0",
+                "api_activity",
+                {
+                    "metadata.version": "'1.0.0-rc.2'",
+                    "category_uid": "3",
+                    "category_name": "'Audit Activity'",
+                    "class_uid": "3005",
+                    "type_uid": "300500 + activity_id",
+                },
+            ),
+            (
+                "cloud_trail_mgmt_1_0",
+                "authentication",
+                {"metadata.version": "'1.0.0-rc.2'", "category_uid": "3", "category_name": "'Audit Activity'"},
+            ),
+            (
+                "sh_findings_1_0",
+                "detection_finding",
+                {
+                    "metadata.version": "'1.0.0-rc.2'",
+                    "class_uid": "2001",
+                    "class_name": "'Security Finding'",
+                    "category_uid": "2",
+                    "category_name": "'Findings'",
+                    "type_uid": "200100 + activity_id",
+                    "type_name": "'Security Finding: ' || activity_name",
+                    "metadata.product.name": "'Security Hub'",
+                },
+            ),
+        ],
+    )
+    def test_what_is_computed(self, name, event_class, made):
+        """Numbers of classes of the table's version of OCSF; an empty list only where there are answers."""
+        found = NATIVE_TABLES[name].made(event_class, {"answers": []})
+
+        assert {".".join(path): sql for path, sql in found.items()} == made
+        assert ("answers",) not in NATIVE_TABLES[name].made(event_class, {})
+
+    def test_logs_and_custom_sources_that_they_are_made_of(self):
+        """The source version ends the name; log types are those that are mapped."""
+        assert {table.version for table in NATIVE_TABLES.values() if table.name.endswith("_1_0")} == {1}
+        assert {table.version for table in NATIVE_TABLES.values() if table.name.endswith("_2_0")} == {2}
+        assert {name.rpartition("_")[0][:-2]: table.stem for name, table in NATIVE_TABLES.items()} == {
+            "cloud_trail_mgmt": "aws_cloudtrail",
+            "s3_data": "aws_cloudtrail",
+            "lambda_execution": "aws_cloudtrail",
+            "vpc_flow": "aws_vpc_flow",
+            "route53": "aws_route53_dns",
+            "eks_audit": "aws_eks_audit",
+            "waf": "aws_waf",
+            "sh_findings": "aws_securityhub",
+        }
+        assert set(LOG_TYPES) <= set(samples.log_types())
+
+    def test_which_events_of_all_clouds_they_hold(self):
+        """Those of their product, whichever source version they are of; three of them by more than that."""
+        products = {name.rpartition("_")[0][:-2]: table.only for name, table in NATIVE_TABLES.items()}
+        trail, name = "= 'CloudTrail'", "struct_extract(struct_extract(metadata, 'product'), 'name')"
+
+        assert products == {
+            **dict.fromkeys(("cloud_trail_mgmt", "s3_data", "lambda_execution"), f"{name} {trail}"),
+            "vpc_flow": f"{name} = 'Amazon VPC'",
+            "route53": f"{name} = 'Route 53'",
+            "eks_audit": f"{name} = 'Amazon EKS'",
+            "waf": f"{name} = 'AWS WAF'",
+            "sh_findings": f"{name.replace('name', 'uid')} LIKE 'arn:aws%:securityhub:%'",
+        }
+        assert {table.only for table in NATIVE_TABLES.values()} == set(products.values())
+        some = {each.rpartition("_")[0][:-2] for each, table in NATIVE_TABLES.items() if table.where}
+        assert some == {"cloud_trail_mgmt", "s3_data", "lambda_execution"}
 
 
 def test_the_wrong_name_in_the_user_guide(lake):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import struct
 from typing import TYPE_CHECKING
 
@@ -136,3 +137,109 @@ def test_all_types_of_the_protocol() -> None:
         6: [1] * 16,
         7: [1, 2],
     }
+
+
+@pytest.mark.parametrize("codec", ["none", "zstd"])
+def test_where_pages_lie(codec: str) -> None:
+    """Their bodies are where they say, and unpack to the size that they say; row groups are told apart."""
+    data = file_of(TABLE, compression=codec, row_group_size=20)
+    metadata = pq.read_metadata(io.BytesIO(data))
+
+    found = list(pages(io.BytesIO(data), metadata))
+
+    for page in found:
+        body = data[page.body : page.body + page.stored]
+        assert len(body if codec == "none" else pa.decompress(body, page.bytes, codec, asbytes=True)) == page.bytes
+    assert [group for group, _ in itertools.groupby(page.row_group for page in found)] == [0, 1, 2]
+    chunks = [metadata.row_group(group).column(at) for group in range(3) for at in range(metadata.num_columns)]
+    assert [name for name, _ in itertools.groupby(page.column for page in found)] == [
+        name for name, _ in itertools.groupby(chunk.path_in_schema for chunk in chunks)
+    ]
+
+
+def element(name: str, children: int = 0, repetition: int = 1, converted: int = -1, logical: int = 0) -> bytes:
+    """Return an element of a schema as the footer has it; numbers are twice what they say."""
+    data = bytes([0x35, 2 * repetition, 0x18, len(name)]) + name.encode() + bytes([0x15, 2 * children])
+    data += bytes([0x15, 2 * converted]) if converted >= 0 else b""
+    if logical:
+        data += bytes([0x5C if converted < 0 else 0x4C, (logical << 4) | 0x0C, 0, 0])
+    return data + b"\0"
+
+
+ROOT = element("root", 1)
+LEAF, REPEATED = element("x"), element("x", repetition=2)
+
+
+@pytest.mark.parametrize(
+    ("elements", "odd"),
+    [
+        *(([element("l", 1, converted=kind), element("list", 1, 2), LEAF], []) for kind in (1, 2, 3)),
+        *(([element("l", 1, logical=kind), element("list", 1, 2), LEAF], []) for kind in (2, 3)),
+        ([element("l", 1, converted=3, logical=3), element("list", 1, 2), LEAF], []),
+        ([element("l", 1, converted=0), element("list", 1, 2), LEAF], [("l.list", "repeated")]),
+        ([element("l", 1, converted=4), element("list", 1, 2), LEAF], [("l.list", "repeated")]),
+        ([element("l", 1, logical=1), element("list", 1, 2), LEAF], [("l.list", "repeated")]),
+        ([element("l", 1, logical=4), element("list", 1, 2), LEAF], [("l.list", "repeated")]),
+        ([REPEATED], [("x", "repeated")]),
+        ([element("s", 2), LEAF, REPEATED], [("s.x", "repeated")]),
+        ([element("l", 1, converted=3), REPEATED], [("l", "two-level")]),
+        ([element("l", 1, converted=3), element("array", 1, 2), LEAF], [("l", "two-level")]),
+        ([element("l", 1, converted=3), element("l_tuple", 1, 2), LEAF], [("l", "two-level")]),
+        ([element("l", 1, converted=3), element("arrays", 1, 2), LEAF], []),
+        ([element("l", 1, converted=3), element("list", 1, 2), REPEATED], [("l.list.x", "repeated")]),
+        ([element("l", 1, converted=3), element("list", 1, 2, converted=3), REPEATED], [("l.list.x", "repeated")]),
+        ([element("l", 1, converted=3), element("list", 1, 0), REPEATED], [("l.list.x", "repeated")]),
+    ],
+)
+def test_what_is_a_list(elements: list[bytes], odd: list[tuple[str, str]]) -> None:
+    """By its own annotation, of either kind; only the group right below may repeat."""
+    footer = bytes([0x15, 2, 0x19, (len(elements) + 1) << 4 | 0x0C]) + ROOT + b"".join(elements) + b"\0"
+
+    assert list(odd_lists(io.BytesIO(footer + struct.pack("<I", len(footer)) + b"PAR1"))) == odd
+
+
+@pytest.mark.parametrize(
+    ("data", "fields"),
+    [
+        (b"\x00", {}),
+        (b"\x15\x02\x25\x01\x00", {1: 1, 3: -1}),
+        (b"\x05\x14\x02\x15\x04\x00", {10: 1, 11: 2}),
+        (b"\x15\x80\x01\x00", {1: 64}),
+        (b"\x14" + b"\xfe" + b"\xff" * 8 + b"\x01\x00", {1: (1 << 63) - 1}),
+        (b"\x1c\x11\x00\x12\x00", {1: {1: True}, 2: False}),
+        (b"\x19\x05\x00", {1: []}),
+        (b"\x19\xe3" + bytes(range(14)) + b"\x00", {1: list(range(14))}),
+        (b"\x18\x00\x00", {1: b""}),
+    ],
+)
+def test_fields(data: bytes, fields: dict[int, object]) -> None:
+    """Numbered from the one before or by themselves, with numbers of either sign."""
+    reader = _Compact(data + b"more")
+
+    assert (reader.struct(), reader.position) == (fields, len(data))
+
+
+def test_only_the_first_fields() -> None:
+    reader = _Compact(b"\x15\x02\x15\x04\x15\x06\x00")
+
+    assert (reader.struct(last=2), reader.position) == ({1: 1, 2: 2}, 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "refused"),
+    [
+        *((b"\x1c" * depth + b"\0" * (depth + 1), depth > 64) for depth in (64, 65)),
+        *((b"\x19" * depth + b"\x13\x05\x00", depth > 63) for depth in (63, 64)),
+        *((b"\x15" + b"\xff" * more + b"\x01\x00", more > 9) for more in (9, 10)),
+    ],
+    ids=[f"{kind} {much}" for kind in ("structs", "lists", "digits") for much in ("fit", "are too many")],
+)
+def test_how_deep_and_how_long(data: bytes, refused: bool) -> None:
+    with pytest.raises(ValueError, match=r"too deep|too long") if refused else contextlib.nullcontext():
+        _Compact(data).struct()
+
+
+@pytest.mark.parametrize("data", [b"", b"\x15", b"\x15\xff", b"\x18\x02a", b"\x17" + bytes(7), b"\x19\x25\x02"])
+def test_what_ends_too_early(data: bytes) -> None:
+    with pytest.raises(IndexError):
+        _Compact(data).struct()

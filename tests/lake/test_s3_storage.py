@@ -12,9 +12,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from ocsflake.errors import ConfigError, LakeError
+from ocsflake.lake._deletes import S3Deletes
 from ocsflake.lake._obstore import make_put
 from ocsflake.lake.s3 import S3Storage
 from ocsflake.lake.storage import DirectoryStorage, StoredObject
@@ -44,6 +47,13 @@ def storage(request, tmp_path):
         return S3Storage(uri, region="us-east-1", client=server.client(), transport="obstore")
     server = request.getfixturevalue(request.param)
     return S3Storage(f"s3://{server.make_bucket()}/some/prefix", region="us-east-1", client=server.client())
+
+
+def nowhere(port):
+    """Return a client of a server that is not there."""
+    settings = {"region_name": "us-east-1", "aws_access_key_id": "k", "aws_secret_access_key": "s"}
+    config = Config(retries={"total_max_attempts": 1})
+    return boto3.session.Session().client("s3", endpoint_url=f"http://127.0.0.1:{port}", config=config, **settings)
 
 
 class TestEverywhere:
@@ -139,6 +149,55 @@ class TestS3:
     def test_refuses_what_is_no_address(self, uri):
         with pytest.raises(ConfigError, match="s3://"):
             S3Storage(uri, region="us-east-1")
+
+    @pytest.mark.parametrize(
+        ("call", "where"),
+        [
+            (lambda storage, _: storage.check("ext/a/", "us-east-1"), "s3://bucket/p/"),
+            (lambda storage, file: storage.put(file, "ext/a"), "s3://bucket/p/ext/a"),
+            (lambda storage, _: storage.open("ext/a"), "s3://bucket/p/ext/a"),
+            (lambda storage, _: storage.read("ext/a", 0, 1), "s3://bucket/p/ext/a"),
+            (lambda storage, _: list(storage.objects("ext/")), "s3://bucket/p/ext/"),
+            (lambda storage, _: storage.folders("ext/"), "s3://bucket/p/ext/"),
+            (lambda storage, _: S3Deletes(storage).delete(["ext/a"]), "s3://bucket/p/ext/a"),
+        ],
+    )
+    def test_what_cannot_be_reached_is_named(self, call, where, tmp_path):
+        """After some waits, whose number is that of the attempts that failed; a file that was not put stays."""
+        client, waited = nowhere(1), []
+        storage = S3Storage("s3://bucket/p", region="us-east-1", client=client, sleep=waited.append)
+        (tmp_path / "file").touch()
+
+        with pytest.raises(LakeError, match=f"^{where}: ") as caught:
+            call(storage, tmp_path / "file")
+
+        assert caught.value.path == where
+        assert len(waited) > 1
+        assert (tmp_path / "file").exists()
+
+    def test_who_calls_is_the_role_of_the_location(self, tmp_path):
+        """For putting; what is read is read with the client that was given."""
+        storage = S3Storage(
+            "s3://bucket/p", region="r", client=nowhere(1), roles={"ext/a/": "role"}, sleep=lambda _: None
+        )
+        storage._clients.by_role["role"] = nowhere(2)
+        (tmp_path / "file").touch()
+
+        for call, port in (
+            (lambda: storage.put(tmp_path / "file", "ext/a/x"), 2),
+            (lambda: storage.put(tmp_path / "file", "ext/b/x"), 1),
+            (lambda: storage.open("ext/a/x"), 1),
+        ):
+            with pytest.raises(LakeError, match=f"http://127.0.0.1:{port}/bucket/p/ext/"):
+                call()
+
+    def test_names_that_no_key_has_are_no_folders(self, moto):
+        """Such as other programs may put there."""
+        client, bucket = moto.client(), moto.make_bucket()
+        for name in ("a", "a\\b"):
+            client.put_object(Bucket=bucket, Key=f"ext/{name}/x", Body=b"x")
+
+        assert S3Storage(f"s3://{bucket}", region="us-east-1", client=client).folders("ext/") == ["a"]
 
     def test_many_objects_are_listed_page_by_page(self, moto):
         client, bucket = moto.client(), moto.make_bucket()

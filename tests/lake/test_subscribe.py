@@ -17,7 +17,7 @@ from old_parquet import two_levels
 from ocsflake.errors import ConfigError, LakeError
 from ocsflake.lake import Lake
 from ocsflake.lake.storage import DirectoryStorage
-from ocsflake.lake.subscribe import from_listing, from_queue
+from ocsflake.lake.subscribe import _region, from_listing, from_queue
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,6 +146,19 @@ class TestQueue:
         assert queue.left == 1
         assert "is left" in caplog.text
 
+    def test_objects_that_one_message_tells_of(self, queue: Queue) -> None:
+        """Each once, below the root, in the order that they are told; others in the message are left out."""
+        first, second = queue.fill("a"), queue.fill("b")
+        keys = [f"lake/{second}", f"lake/{first}", f"lake/{second}", "lake/notes.txt", f"elsewhere/{first}"]
+        records = [{"s3": {"bucket": {"name": queue.bucket}, "object": {"key": key}}} for key in keys]
+        queue.send({"Records": [{"eventName": "ObjectCreated:Put", **record} for record in records]})
+
+        [delivery] = queue.deliveries()
+
+        assert delivery.keys == (second, first)
+        assert delivery.storage is queue.lake.storage
+        assert repr(delivery) == f"Delivery(keys={delivery.keys!r})"
+
     def test_another_bucket(self, queue: Queue) -> None:
         queue.tell("a.parquet", bucket="other")
 
@@ -218,7 +231,45 @@ class TestQueue:
             Lake(tmp_path).subscribe("https://queue")
 
 
+@pytest.mark.parametrize(
+    ("url", "region"),
+    [
+        ("https://sqs.eu-west-1.amazonaws.com/1/q", "eu-west-1"),
+        ("https://eu-west-1.queue.amazonaws.com/1/q", "eu-west-1"),
+        ("http://127.0.0.1:5000/1/eu-west-1", ""),
+        ("https://queue.amazonaws.com/1/q", ""),
+        ("queue", ""),
+    ],
+)
+def test_the_region_of_a_queue(url: str, region: str) -> None:
+    """As its host says it."""
+    assert _region(url) == region
+
+
 class TestListing:
+    def test_what_is_told_of(self, tmp_path: Path) -> None:
+        """Parquet that was not seen, below the prefix, and none of what is hidden."""
+        for key in ("a/1.parquet", "a/2.parquet", "a/3.txt", "b/1.parquet", ".ocsflake/1.parquet", "a/.x.parquet"):
+            (tmp_path / key).parent.mkdir(exist_ok=True)
+            (tmp_path / key).touch()
+        storage, seen = DirectoryStorage(tmp_path), {"a/1.parquet"}
+
+        found = list(from_listing(storage, seen))
+
+        assert [delivery.keys for delivery in found] == [("a/.x.parquet",), ("a/2.parquet",), ("b/1.parquet",)]
+        assert [delivery.keys for delivery in from_listing(storage, seen, prefix="b/")] == [("b/1.parquet",)]
+        assert {delivery.storage for delivery in found} == {storage}
+        assert repr(found[0]) == "Delivery(keys=('a/.x.parquet',))"
+        found[1].confirm()
+        assert seen == {"a/1.parquet", "a/2.parquet"}
+
+    def test_large_objects_come_in_parts(self, tmp_path: Path) -> None:
+        pq.write_table(pa.table({"n": range(70_000)}), tmp_path / "a.parquet")
+
+        [delivery] = from_listing(DirectoryStorage(tmp_path), set())
+
+        assert [batch.num_rows for batch in delivery.events()] == [65_536, 4_464]
+
     def test_each_object_once(self, tmp_path: Path) -> None:
         lake = Lake(tmp_path)
         for number in range(2):

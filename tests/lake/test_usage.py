@@ -17,7 +17,7 @@ from ocsflake.charts import size_text
 from ocsflake.errors import ConfigError, LakeError
 from ocsflake.lake import Lake
 from ocsflake.lake.storage import DirectoryStorage
-from ocsflake.lake.usage import Amount, usage
+from ocsflake.lake.usage import Amount, Usage, usage
 from ocsflake.model import EventBatch
 
 if TYPE_CHECKING:
@@ -71,6 +71,51 @@ class TestUsage:
     def test_by_what_it_is_not_known_by(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="did you mean 'account'"):
             Lake(tmp_path).usage().by("acount")
+
+    def test_amounts_add_up(self) -> None:
+        """Times are told as far as any footer tells them."""
+        one, other = Amount(1, 20, 300, 5, 7), Amount(1, 2, 3, 4, 6)
+
+        assert one + other == Amount(2, 22, 303, 4, 7)
+        assert other + one == one + other
+        assert one + Amount(1) == Amount(2, 20, 300, 5, 7)
+        assert Amount(1) + Amount(1) == Amount(2)
+
+    def test_by_several_names(self) -> None:
+        """In the order of the names, sorted; what has the same names is summed."""
+        amounts = {
+            ("b", "c", "1", "r", "2"): Amount(1, 1, 1, 0, 0),
+            ("a", "c", "2", "r", "2"): Amount(2, 2, 2, None, None),
+            ("a", "c", "1", "s", "1"): Amount(4, 4, 4, 1, 1),
+        }
+        found = Usage(amounts)
+
+        assert list(found.by("account", "source").items()) == [
+            (("1", "a"), Amount(4, 4, 4, 1, 1)),
+            (("1", "b"), Amount(1, 1, 1, 0, 0)),
+            (("2", "a"), Amount(2, 2, 2)),
+        ]
+        assert found.by("region") == {("r",): Amount(3, 3, 3, 0, 0), ("s",): Amount(4, 4, 4, 1, 1)}
+        assert found.by() == {(): found.total}
+        assert found.table("day") == [
+            ["day", "objects", "bytes", "rows", "first", "last"],
+            ["1", 4, 4, 4, "1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"],
+            ["2", 3, 3, 3, "1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"],
+        ]
+        assert Usage({("a", "", "1", "r", "1"): Amount(1)}).table()[1][-2:] == ["", ""]
+        assert Usage({}, Amount(1_234)).summary == "0 objects, 0 B, 0 events, and 1,234 objects outside the layout"
+
+    def test_sources_are_named_by_their_prefix(self, tmp_path: Path) -> None:
+        """Below ext/ or not, or none; only what is below the prefix that is asked for counts."""
+        for location in ("", "ext/a/", "ext/a/b/", "aws/A/1.0/"):
+            path = tmp_path / f"{location}region=us-east-1/accountId=1/eventDay=20260101"
+            path.mkdir(parents=True)
+            pq.write_table(pa.table({"time": [1]}), path / "x.parquet")
+        storage = DirectoryStorage(tmp_path)
+
+        assert list(usage(storage).by("source")) == [(".",), ("a",), ("a/b",), ("aws/A/1.0",)]
+        assert list(usage(storage, "ext/").by("source")) == [("a",), ("a/b",)]
+        assert usage(storage).others == Amount()
 
     def test_an_empty_lake(self, tmp_path: Path) -> None:
         found = Lake(tmp_path).usage()

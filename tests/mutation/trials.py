@@ -59,9 +59,10 @@ def choose(
     They are taken from two lists in turn: those of the nearest files, the fastest first, one of each file at a time;
     and those that run the fewest lines in all, which are about few things and perhaps about this one.
 
-    A line that runs when the module is imported is tried by all tests of the module, a line without a note of its own
-    (one of several of a statement) by those of its function. What is left of the budget goes to the other tests of the
-    nearest files: a fixture that several share is noted for the first of them, and some only look at values.
+    A line that runs when the module is imported is tried by all tests of the module; a line without a note of its own
+    (one of several of a statement) and the default of a parameter by those of its function. What is left of the budget
+    goes to the other tests of the nearest files: a fixture that several share is noted for the first of them, and some
+    only look at values.
 
     Args:
         mutant: What is tried.
@@ -71,7 +72,7 @@ def choose(
         budget: The seconds that the tests may take, with one for each file, which is loaded first.
     """
     first, last = mutant.body or (1, max(lines, default=0))
-    names = lines.get(mutant.line, set()) if mutant.body else set()
+    names = lines.get(mutant.line, set()) if mutant.body and mutant.line >= first else set()
     names = names or {name for line in range(first, last + 1) for name in lines.get(line, ())}
     beside = {name for name in costs if near(name.partition("::")[0]) == 0} - names
     chosen: dict[str, set[str]] = {}

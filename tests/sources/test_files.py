@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from ocsflake.errors import AccessDeniedError, ConfigError, SourceError
+from ocsflake.model import Split
 from ocsflake.sources.files import FilesSource
 
 if TYPE_CHECKING:
-    from ocsflake.model import RawBatch, Split, State
+    from ocsflake.model import RawBatch, State
 
 NOW = datetime(2024, 5, 17, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=1)
@@ -69,7 +70,7 @@ class TestUri:
     def test_forms(self, tmp_path: Path) -> None:
         """A path, a `Path`, and both spellings of a file URI name one file."""
         path = write(tmp_path / "a b%.json", A)
-        local = path.as_uri().replace("file://", "file://localhost")
+        local = path.as_uri().replace("file://", "FILE://localhost")
 
         assert {str(path)} == {source(uri).uri for uri in (path, str(path), path.as_uri(), local)}
 
@@ -117,6 +118,9 @@ class TestUri:
         """The name is the caller's, or made of the log type and the path."""
         assert source(tmp_path, name="mine").name == "mine"
         assert source(tmp_path).name == f"files:aws.cloudtrail:{tmp_path}"
+        assert repr(source("/a", name="mine")) == "FilesSource(log_type='aws.cloudtrail', uri='/a', header=None)"
+        with pytest.raises(TypeError):
+            FilesSource("aws.cloudtrail", str(tmp_path))  # type: ignore[misc]
 
 
 class TestListing:
@@ -131,6 +135,13 @@ class TestListing:
     def test_folder(self, logs: Path) -> None:
         """A folder is read with all below it, oldest first, but for what is hidden or unfinished."""
         assert names(plan(logs)) == ["b.json", "a.json", "c.gz", "d.json"]
+
+    def test_folders_beside_one_another(self, tmp_path: Path) -> None:
+        """Each of them is read, with all that is below it."""
+        for folder in ("a", "a/s", "b", "b/s"):
+            write(tmp_path / folder / f"{folder[0]}{len(folder)}", A)
+
+        assert names(plan(tmp_path)) == ["a1", "a3", "b1", "b3"]
 
     def test_order_of_equal_times(self, tmp_path: Path) -> None:
         """Files of one time come in the order of their paths."""
@@ -235,6 +246,8 @@ class TestListing:
 
         write(unprivileged / "folder" / "b.json", B)
         first, second = plan(unprivileged)
+        uri = (unprivileged / "folder" / "a.json").as_uri()
+        assert first == Split(f"{uri}#unread", {"uri": uri, "offset": 0, "end": len(A), "print": ""}, len(A))
         with pytest.raises(AccessDeniedError, match=r"^file:///.*/a.json may not be read") as caught:
             list(source(unprivileged).read(first))
         assert caught.value.split == first.id
@@ -288,6 +301,8 @@ class TestState:
         made = source(tmp_path)
         state = made.advance(None, [first])
 
+        assert list(made.plan({}, NOW)) == [first, second]
+        assert made.advance({}, [first]) == state
         assert list(made.plan(state, NOW)) == [second]
         assert len(made.advance(state, [second])["files"]) == 2
         assert len(state["files"]) == 1
@@ -368,7 +383,7 @@ class TestGrowth:
         reader = Reader(path)
         reader.run()
         write(path, b"1 ACCEPT\n2 ACCEPT")
-        assert reader.run(NOW + timedelta(seconds=59)) == b""
+        assert reader.run(NOW + timedelta(seconds=60)) == b""
 
         assert reader.run(NOW + timedelta(seconds=61)) == b"2 ACCEPT"
         assert reader.run(NOW + timedelta(seconds=61)) == b""
@@ -414,14 +429,18 @@ class TestGrowth:
 
         assert reader.run() == b'{"n": "torn"}\n' + B.strip()
 
-    def test_torn_only_line(self, tmp_path: Path) -> None:
-        """That holds for the only line of a file, too."""
-        path = write(tmp_path / "a", b"2 ACC", LONG_AGO)
+    @pytest.mark.parametrize(
+        ("before", "torn", "rest"),
+        [(b"", b"2 ACC", b"EPT\n"), (b"", b"2 ACCEP", b"T\n"), (b"\n", b"2 ACC", b"EPT\n"), (A, b"2", b" ACCEPT\n")],
+    )
+    def test_torn_anywhere(self, tmp_path: Path, before: bytes, torn: bytes, rest: bytes) -> None:
+        """That holds for the only line of a file, too, and wherever it was torn."""
+        path = write(tmp_path / "a", before + torn, LONG_AGO)
         reader = Reader(path)
         reader.run()
-        write(path, b"2 ACCEPT\n")
+        write(path, before + torn + rest)
 
-        assert reader.run() == b"2 ACCEPT\n"
+        assert reader.run() == torn + rest
 
     def test_long_first_line(self, tmp_path: Path) -> None:
         """A file of long lines grows by lines as well."""
@@ -440,6 +459,7 @@ class TestGrowth:
             (A + B, C + D + A),
             (BIG, BIG[:-10]),
             (BIG, b" " + BIG),
+            (BIG, b" " + BIG[1:] + A),
             (BIG, BIG[:-30] + b"y" * 29 + b"\n" + A),
             (b'[\n{"n": 1}]\n', b'[\n{"n": 1}]\n[{"n": 2}]\n'),
         ],
@@ -541,11 +561,12 @@ class TestRead:
         """A file that goes away between the listing and the look at it is no error."""
         write(tmp_path / "a", A, LONG_AGO)
         gone = write(tmp_path / "b", B)
+        write(tmp_path / "c", C)
         splits = source(tmp_path).plan(None, NOW)
         next(splits)
         gone.unlink()
 
-        assert list(splits) == []
+        assert names(list(splits)) == ["c"]
 
     def test_folder_in_place_of_a_file(self, tmp_path: Path) -> None:
         """What cannot be opened is an error with the reason."""

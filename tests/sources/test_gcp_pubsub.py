@@ -16,6 +16,7 @@ from gcp_entries import NOW, CrashError, Crashing, entry, ids, rows, run, sample
 import ocsflake
 from ocsflake.checkpoints import MemoryCheckpoints
 from ocsflake.errors import AccessDeniedError, ConfigError
+from ocsflake.model import Split
 from ocsflake.sources.gcp.pubsub import Leases
 from ocsflake.testing.gcp_pubsub import PubSubServer, pubsub_server
 
@@ -108,12 +109,12 @@ class TestRuns:
         assert run(given, tmp_path).counts.records == 0
 
     def test_forgets(self, server: PubSubServer, subscription: str, tmp_path: Path) -> None:
-        """A million ids are remembered, at 16 bytes each, however old they are, and the messages themselves are not."""
+        """A quarter of a million ids are kept, at 16 bytes each, however old they are, and those of the last commit."""
         given, checkpoints = source(server, subscription), MemoryCheckpoints()
         publish(server, subscription, range(50))
         run(given, tmp_path, checkpoints=checkpoints)
         doc, revision = checkpoints.load(given.name)
-        assert (len(doc["seen"]), doc["state"]) == (1, {"taken": 50})
+        assert (len(doc["seen"]), doc["state"]) == (1, {"taken": 50, "before": 0})
         assert len(json.dumps(doc)) < 1500 + 50 * 16
         publish(server, subscription, [7, 90], NOW + timedelta(days=99))
 
@@ -123,12 +124,22 @@ class TestRuns:
         doc, revision = checkpoints.load(given.name)
         assert [detail["taken"] for _, detail, _ in doc["seen"]] == [50, 52]
 
-        checkpoints.save(given.name, doc | {"state": {"taken": 1_000_049}}, revision)
+        checkpoints.save(given.name, doc | {"state": {"taken": 250_049}}, revision)
         publish(server, subscription, [91])
         run(given, tmp_path, checkpoints=checkpoints)
 
         doc, _ = checkpoints.load(given.name)
-        assert [detail["taken"] for _, detail, _ in doc["seen"]] == [52, 1_000_050]
+        assert [detail["taken"] for _, detail, _ in doc["seen"]] == [52, 250_050]
+
+    def test_last_commit(self, server: PubSubServer, subscription: str, tmp_path: Path) -> None:
+        """The ids of the last commit are kept however many they are: it may not have been acknowledged."""
+        given = source(server, subscription)
+
+        state = given.advance({"taken": 10}, [Split("a", {"taken": 400_000}), Split("b", {"taken": 900_000})])
+
+        assert not given.forgets(state, Split("a", {"taken": 400_000}))
+        assert given.forgets(state, Split("before", {"taken": 10}))
+        assert given.forgets(given.advance(state, []), Split("a", {"taken": 400_000}))
 
     def test_checkpoint_of_before(self, server: PubSubServer, subscription: str, tmp_path: Path) -> None:
         """A checkpoint that has times of messages instead of their number still knows them."""

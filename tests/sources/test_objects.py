@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ocsflake.model import Split
 from ocsflake.sources import objects
 from ocsflake.sources.objects import Listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ocsflake.model import Split, State
+    from ocsflake.model import State
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 PREFIX = "s3://trail/AWSLogs/111122223333/CloudTrail/eu-west-1/"
@@ -57,8 +59,57 @@ def test_detail() -> None:
     }
     assert split.bytes == 7
 
+    assert Listed("s3://b/k", "v", 7) == Listed("s3://b/k", "v", 7, "", {})
+
+
+def test_twice() -> None:
+    """An object that a listing shows twice is one."""
+    state: State = {}
+
+    assert names(plan(state, "03-01/a", "03-01/a", "03-01/b")) == ["03-01/a#1", "03-01/b#1"]
+
 
 class TestDays:
+    def test_ends(self) -> None:
+        """The end of an old day says where its span begins, and how many objects must be read for it to be closed."""
+        splits = plan(None, "03-01/a", "03-01/b", "03-02/c", "03-03/d", "x")
+        ends = [split for split in splits if objects.is_end_of_day(split)]
+
+        assert ends == [
+            Split(f"{PREFIX}#2026-03-01:2", {"prefix": PREFIX, "ends": "2026-03-01", "from": "", "due": 2}, 0),
+            Split(
+                f"{PREFIX}#2026-03-02:1", {"prefix": PREFIX, "ends": "2026-03-02", "from": "2026-03-02", "due": 1}, 0
+            ),
+        ]
+        assert objects.advance(None, ends) == {"closed": {}, "seen": {}}
+        assert objects.advance({}, splits)["closed"] == {PREFIX: [["", "2026-03-02"]]}
+
+    def test_in_closed_days(self) -> None:
+        """What comes in a closed day, the first and the last included, is not read; what names no day is."""
+        state = {"closed": {PREFIX: [["", "2026-02-20"], ["2026-03-01", "2026-03-02"]]}}
+        days = ("02-19/a", "02-20/b", "02-21/c", "02-28/d", "03-01/e", "03-02/f", "03-03/g", "h")
+
+        assert names(plan(state, *days)) == ["02-21/c#1", "02-28/d#1", "03-03/g#1", "/h#1"]
+
+    def test_merged(self) -> None:
+        """Spans that touch or hold one another are one, and no state is changed."""
+        given: State = {
+            "closed": {PREFIX: [["2026-03-01", "2026-03-04"]], "other": [["", "2026-01-01"]]},
+            "seen": {"other": {"": "eA=="}},
+        }
+        before = json.dumps(given)
+        spans = [("2026-03-02", "2026-03-03"), ("2026-03-05", "2026-03-05"), ("2026-03-08", "2026-03-09")]
+        ends = [Split("x", {"prefix": PREFIX, "ends": end, "from": start, "due": 0}, 0) for start, end in spans]
+
+        state = objects.advance(given, ends)
+
+        assert state["closed"] == {
+            PREFIX: [["2026-03-01", "2026-03-05"], ["2026-03-08", "2026-03-09"]],
+            "other": [["", "2026-01-01"]],
+        }
+        assert state["seen"] == {"other": {"": "eA=="}}
+        assert json.dumps(given) == before
+
     def test_closed(self) -> None:
         """An old day of which all was read is closed, and its marks are given up."""
         state = objects.advance(None, plan(None, "03-01/a", "03-02/b", "03-04/c"))
@@ -138,6 +189,11 @@ class TestGaps:
         assert objects.gaps(self.CLOSED, PREFIX, "2026-03-02", "2026-03-03") == [("2026-03-03", "2026-03-03")]
         assert objects.gaps(self.CLOSED, PREFIX, "2026-03-04") == [("2026-03-04", "2026-03-04"), ("2026-03-06", "")]
         assert objects.gaps(self.CLOSED, PREFIX, "2026-03-01", "2026-03-02") == []
+        assert objects.gaps(self.CLOSED, PREFIX, "2026-03-01") == [("2026-03-03", "2026-03-04"), ("2026-03-06", "")]
+        assert objects.gaps(self.CLOSED, PREFIX, "2026-03-10") == [("2026-03-10", "")]
+        assert objects.gaps(self.CLOSED, PREFIX, "", "2026-02-20") == [("", "2026-02-20")]
+        assert objects.gaps(self.CLOSED, PREFIX, "", "2026-03-06")[-1] == ("2026-03-06", "2026-03-06")
+        assert objects.gaps(self.CLOSED, "other", "2026-03-02") == objects.gaps({}, PREFIX, "2026-03-02")
 
     def test_further_back(self) -> None:
         """Days before those that were listed first are not passed over."""
@@ -162,7 +218,8 @@ class TestMemory:
         for found in listed("03-04/0", "03-05/49"):
             assert was_read(found.uri, "1")
             assert not was_read(found.uri, "2")
-        assert not objects.read_before(None, PREFIX)(PREFIX, "1")
+        for nothing in (None, {}, {"seen": {}}):
+            assert objects.read_before(nothing, PREFIX)(PREFIX, "1") is False
         assert not objects.read_before(state, "other")(PREFIX, "1")
 
     def test_forget(self) -> None:
@@ -171,3 +228,4 @@ class TestMemory:
 
         assert list(objects.forget(state, PREFIX, "2026-03-05")["seen"][PREFIX]) == ["2026-03-05"]
         assert objects.forget(state, PREFIX, "2026-03-06")["seen"] == {}
+        assert objects.forget(state, "other", "2026-03-06") == state

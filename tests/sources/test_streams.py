@@ -192,6 +192,30 @@ class TestBounds:
 
             assert text == joined(found)
             assert len(found) > 1
+            assert all(batch.records.endswith(b"\n") for batch in found)
+
+    def test_limit(self) -> None:
+        """A line of just as many bytes as are allowed comes through."""
+        assert [batch.records for batch in batches(b"x" * 100, limit=100)] == [b"x" * 100]
+        with pytest.raises(SourceError, match="a line is longer than 99 bytes"):
+            batches(b"x" * 100, limit=99)
+
+    def test_what_is_held_by_default(self) -> None:
+        """What one stream takes of memory: 8 MiB of lines, a header of 64 KiB, a document of 512 MiB."""
+        assert (BLOCK, HEAD, streams.LIMIT, streams.ROWS) == (8 << 20, 64 << 10, 512 << 20, 20_000)
+
+    @pytest.mark.parametrize("compress", [bytes, gzip.compress, zstd, bz2.compress, lzma.compress])
+    def test_ends_with_a_block(self, compress: Callable) -> None:
+        """A stream that ends where a block does is whole, and not truncated."""
+        text = (b"x" * 1023 + b"\n") * (BLOCK >> 10)
+
+        assert [text] == [batch.records for batch in batches(compress(text))]
+
+    def test_newline_at_the_start_of_a_block(self) -> None:
+        """It ends the line that the block before it left open."""
+        found = streams._cut(iter([b"x" * BLOCK, b"\n" + b"y" * 10]), streams.LIMIT)
+
+        assert [len(text) for text in found] == [BLOCK + 1, 10]
 
     def test_size(self) -> None:
         """Only so many bytes are read as are asked for."""
@@ -243,6 +267,7 @@ class TestModes:
             b'{"a":' * 5_000 + b"1" + b"}" * 5_000 + b"\n{}\n",
             b"not JSON\n",
             b"{not JSON\n",
+            b'{"a": "torn\n  {"a": 2}\n',
             b"[Wed Oct 11] [error] text\n",
             b"2 123456789010 eni-1 - -\n",
             HEADER,
@@ -277,6 +302,12 @@ class TestModes:
         """Neither a compressed stream nor a document on one line can be gone on with."""
         assert not cuts_at_lines(start)
 
+    def test_document_with_a_long_first_line(self) -> None:
+        """A document whose first line is longer than a block is one all the same."""
+        text = b'{"text": "' + b"x" * (9 << 20) + b'",\n' + b'"more": 1,\n' * 1_000_000
+
+        assert len(batches(text)) == 1
+
     def test_one_line_document(self) -> None:
         """A document on one line is one batch, however large."""
         text = b'{"Records": [' + b",".join([LINE % 0] * 300_000).replace(b"\n", b"") + b"]}"
@@ -285,9 +316,8 @@ class TestModes:
 
     def test_is_json(self) -> None:
         """One complete value, and nothing else."""
-        assert is_json(b' {"a": [1, 2]} ')
-        assert not is_json(b'{"a": [1, 2}')
-        assert not is_json(b"{} {}")
+        texts = (b' {"a": [1, 2]} ', b'{"a":' * 5_000 + b"1" + b"}" * 5_000, b'{"a": [1, 2}', b"{} {}")
+        assert [is_json(text) for text in texts] == [True, True, False, False]
 
 
 class TestHead:
@@ -311,6 +341,7 @@ class TestHead:
             (b"", b""),
             (b"no newline", b""),
             (BOM + b"a b\r\n1 2\n", b"a b"),
+            (b"X Y X\n1 2 3\n", b"X Y X"),
             (b"#Version: 1.0\r\n#Fields: date time\r\n1 2\r\n", b"#Version: 1.0\r\n#Fields: date time"),
             (b"x" * HEAD + b"\n", b""),
         ],
@@ -338,6 +369,29 @@ class TestParquet:
         assert table == pa.Table.from_batches([batch.records for batch in found])
         assert found[0].origin == {"uri": "u"}
 
+    def test_in_place(self) -> None:
+        """A file that can seek is read where it is, from its beginning; one that says it cannot is copied."""
+        table = pa.table({"a": [1, 2]})
+        out = io.BytesIO()
+        pq.write_table(table, out)
+
+        class File(io.BytesIO):
+            sought = 0
+
+            def seek(self, offset: int, whence: int = 0, /) -> int:
+                self.sought += 1
+                return super().seek(offset, whence)
+
+        class Pipe(File):
+            def seekable(self) -> bool:
+                return False
+
+        file, pipe = File(out.getvalue()), Pipe(out.getvalue())
+        for opened in (file, pipe):
+            assert [batch.records.to_pydict() for batch in read_batches(opened, "u")] == [{"a": [1, 2]}]
+
+        assert (file.sought > 0, pipe.sought) == (True, 0)
+
     @pytest.mark.parametrize("data", [b"PAR1", b"PAR1 is how this text begins\n" * 10, b"PAR1" + bytes(60) + b"PAR1"])
     def test_unreadable(self, data: bytes) -> None:
         """What begins like Parquet and is none is an error that names it."""
@@ -352,8 +406,9 @@ def test_reader_that_fails() -> None:
         def read(self, size: int = -1, /) -> bytes:
             raise OSError("the network is gone")
 
-    with pytest.raises(SourceError, match=r"^u: the network is gone$"):
+    with pytest.raises(SourceError, match=r"^u: the network is gone$") as caught:
         list(read_batches(Broken(), "u"))
+    assert (caught.value.source, caught.value.split) == ("", None)
 
 
 def test_missing_decoder() -> None:
@@ -387,16 +442,17 @@ def test_laziness() -> None:
     assert next(found).records.startswith(b"{")
 
 
-def test_csv_is_cut_outside_quotes() -> None:
+@pytest.mark.parametrize("header", [b"A,B [UTC],C\r\n", b'"A","B [UTC]",C\r\n'], ids=["plain", "quoted"])
+def test_csv_is_cut_outside_quotes(header: bytes) -> None:
     """CSV whose fields hold newlines is cut between rows; every piece after the first has the header as its head."""
     row = b'abc,"one\ntwo, ""x"" \nthree",%d\r\n'
-    data = b"A,B [UTC],C\r\n" + b"".join(row % number for number in range(400_000))
+    data = header + b"".join(row % number for number in range(400_000))
 
     batches = list(read_batches(io.BytesIO(data), "a.csv"))
 
     assert len(batches) > 1
     assert b"".join(batch.records for batch in batches) == data
-    assert all(batch.records.startswith(b"abc,") and batch.head == b"A,B [UTC],C" for batch in batches[1:])
+    assert all(batch.records.startswith(b"abc,") and batch.head == header.strip() for batch in batches[1:])
 
 
 def test_csv_without_a_safe_place_is_held() -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ocsflake.model import Split
 from ocsflake.sources.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ocsflake.model import Split, State
+    from ocsflake.model import State
 
 NOW = datetime(2026, 3, 2, 12, 30, 40, 500_000, tzinfo=UTC)
 HOUR, MINUTE = 3_600_000, 60_000
@@ -72,6 +73,28 @@ class TestPlan:
             "a[2026-03-02T11:00:00.000Z/2026-03-02T12:00:00.000Z)",
         ]
 
+    def test_order(self) -> None:
+        """Of windows that end together those come first whose scope does."""
+        since = datetime(2026, 3, 2, 10, tzinfo=UTC)
+        settings: dict[str, Any] = {"since": since, "until": since + timedelta(hours=2)}
+
+        found = list(WINDOWS.plan({}, NOW, scopes=["b", "a"], **settings))
+
+        assert [(split.detail["scope"], split.detail["end"]) for split in found] == [
+            (scope, milliseconds(hour)) for hour in (11, 12) for scope in "ab"
+        ]
+        assert [split.bytes for split in found] == [None] * 4
+
+    def test_until(self) -> None:
+        """What has not settled is not asked for, wherever the end is; nor is what was covered beyond it."""
+        since = datetime(2026, 3, 2, 12, tzinfo=UTC)
+        state = {"covered": {"": [[milliseconds(13), milliseconds(14)]]}}
+
+        for known in (None, state):
+            found = spans(WINDOWS.plan(known, NOW, since=since, until=NOW + timedelta(days=1)))
+            assert found == [(milliseconds(12), milliseconds(12), milliseconds(12, 28, 40))]
+        assert spans(WINDOWS.plan(state, NOW, since=since, until=since)) == []
+
     def test_age(self) -> None:
         """An age counts from when a scope was first read: a gap that became older than it is planned all the same."""
         state = {"covered": {"": [[milliseconds(1), milliseconds(2)], [milliseconds(3), milliseconds(4)]]}}
@@ -82,11 +105,40 @@ class TestPlan:
         assert found[0] == (milliseconds(1, 55), milliseconds(2), milliseconds(3))
         assert found[1] == (milliseconds(3, 55), milliseconds(4), milliseconds(5))
         assert fixed[0][1] == milliseconds(10, 30, 40) + 500
+        for known in (None, state):  # further back than what was first read, or never read
+            assert spans(WINDOWS.plan(known, NOW, since="12h"))[0][1] == milliseconds(0, 30, 40) + 500
 
     @pytest.mark.parametrize("since", [NOW, NOW - timedelta(minutes=1), NOW + timedelta(days=1)])
     def test_nothing(self, since: datetime) -> None:
         """What has not settled is not asked for."""
         assert spans(WINDOWS.plan(None, NOW, since=since)) == []
+
+
+class TestAdvance:
+    def test_merged(self) -> None:
+        """What touches or overlaps is one span, whatever order it came in; no state is changed."""
+        given = {"covered": {"b": [[1, 2]], "": [[40, 50], [10, 20]]}}
+
+        def split(scope: str, start: int, end: int) -> Split:
+            return Split("x", {"scope": scope, "start": start, "end": end})
+
+        state = WINDOWS.advance(given, [split("", 20, 30), split("", 42, 45), split("", 49, 60), split("a", 0, 5)])
+
+        assert state == {"covered": {"b": [[1, 2]], "": [[10, 30], [40, 60]], "a": [[0, 5]]}}
+        assert given == {"covered": {"b": [[1, 2]], "": [[40, 50], [10, 20]]}}
+        assert WINDOWS.advance({}, []) == WINDOWS.advance(None, []) == {"covered": {}}
+
+    @pytest.mark.parametrize(
+        ("read_from", "end", "forgotten"),
+        [(0, 5 * MINUTE, True), (0, 5 * MINUTE + 1, False), (10 * MINUTE - 1, HOUR, False), (10 * MINUTE, HOUR, True)],
+    )
+    def test_forgets(self, read_from: int, end: int, forgotten: bool) -> None:
+        """Ids are kept as long as a window may still read them: those of the last minutes of what was covered."""
+        state = {"covered": {"a": [[0, 10 * MINUTE]]}}
+        detail = {"scope": "a", "start": read_from, "end": end, "read_from": read_from}
+
+        assert WINDOWS.forgets(state, Split("x", detail)) is forgotten
+        assert WINDOWS.forgets(state, Split("x", {**detail, "scope": "b"}))
 
 
 def test_late_records() -> None:

@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> int:
                 event_class = schema.event_class(batch.event_class, schema.profiles())
                 for line in json_lines(batch.events, event_class):
                     put(line)
-                events += batch.events.num_rows
+                events += batch.rows
             records += mapped.records
             rejects += mapped.rejects.num_rows
             if kept is None:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import frozen
 
+from ocsflake.dictionaries import plain_type
 from ocsflake.errors import LakeError
 from ocsflake.lake.layout import DAY_MS, account_partition, day_text, object_key
 from ocsflake.lake.packed import pack
@@ -99,14 +100,14 @@ class LakeCommit:
         """
         if self._finished:
             raise LakeError(f"commit {self._commit_id!r} was published; begin another one for more events")
-        if batch.events.num_rows == 0:
+        if not batch.rows:
             return
         with self._building():
             kind = (batch.source_name, batch.event_class)
             if kind not in self._feeds:
                 prefix = self._folder / str(len(self._feeds))
                 self._feeds[kind] = _Feed(prefix, self._source_of(batch), batch)
-            self._feeds[kind].write(batch.events)
+            self._feeds[kind].write(batch.encoded)
             spools = [feed.spool for feed in self._feeds.values()]
             while _too_many(spools):
                 max(spools, key=lambda spool: spool.pending_bytes).spill()
@@ -201,17 +202,18 @@ class _Feed:
         self.spool = Spool(prefix.parent)
         self.staged: list[_Staged] = []
         self._prefix = prefix
-        self._given = batch.events.schema
-        self._schema = pa.schema([_plain(field, source.name) for field in self._given])
+        self._given = batch.encoded.schema
+        self._schema = _plain(self._given, source.name)
         self._part = 0
         self._partitions: dict[tuple[str, int], int] = {}
 
     def write(self, events: pa.RecordBatch) -> None:
         """Take events; a generation ends at a count of rows that does not depend on how they are batched."""
         if not events.schema.equals(self._given):
-            raise LakeError(_difference(self.source.name, self._given, events.schema), path=self.source.name)
-        if not self._schema.equals(self._given):
-            events = events.cast(self._schema)
+            schema = _plain(events.schema, self.source.name)
+            if not schema.equals(self._schema):
+                raise LakeError(_difference(self.source.name, self._schema, schema), path=self.source.name)
+            self._given = events.schema
         while events.num_rows:
             part = events.slice(0, _GENERATION_ROWS - self.spool.rows)
             events = events.slice(part.num_rows)
@@ -307,28 +309,23 @@ def _text(events: pa.RecordBatch, *path: str) -> pa.Array:
         if index < 0:
             return pa.nulls(events.num_rows, pa.string())
         holder = holder.field(index).type
-    return pc.struct_field(events.column(path[0]), list(path[1:]))
+    found = pc.struct_field(events.column(path[0]), list(path[1:]))
+    return found.dictionary_decode() if pa.types.is_dictionary(found.type) else found
 
 
-def _plain(field: pa.Field, where: str) -> pa.Field:
-    """Return `field` with the value types of its dictionaries.
+def _plain(schema: pa.Schema, where: str) -> pa.Schema:
+    """Return a schema with the types of their values for dictionaries: which columns have them changes by batch."""
+    for field in schema:
+        _check_type(field.type, f"{where}.{field.name}")
+    return pa.schema([field.with_type(plain_type(field.type)) for field in schema], schema.metadata)
 
-    A slice of a dictionary column still holds the whole dictionary, and pyarrow writes it: the values of one account
-    would be readable in the object of another.
-    """
-    path = f"{where}.{field.name}"
-    kind = field.type
+
+def _check_type(kind: pa.DataType, path: str) -> None:
     if pa.types.is_null(kind):
         raise LakeError(f"{path}: the column has no type; a lake's columns are fixed by the mapper", path=path)
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    elif pa.types.is_struct(kind):
-        kind = pa.struct([_plain(child, path) for child in kind])
-    elif pa.types.is_map(kind):
-        kind = pa.map_(_plain(kind.key_field, path).type, _plain(kind.item_field, path))
-    elif pa.types.is_list(kind):
-        kind = pa.list_(_plain(kind.value_field, path))
-    return field.with_type(kind)
+    for place in range(kind.num_fields):
+        child = kind.field(place)
+        _check_type(child.type, f"{path}.{child.name}")
 
 
 def _difference(source: str, first: pa.Schema, other: pa.Schema) -> str:

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import frozen
 
+from ocsflake.dictionaries import dictionaries, has_dictionary, plain_type
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -31,7 +33,7 @@ class Packed:
     Attributes:
         rows: How many.
         leaves: The columns, each struct as where it is present (truth values) and then its members, at any depth. One
-            of length 1 stands for all rows.
+            of length 1 stands for all rows. Text may be a dictionary of set words, within lists too.
         nbytes: The bytes of what differs; a slice has its part of them.
     """
 
@@ -67,17 +69,19 @@ def pack(batch: pa.RecordBatch) -> Packed:
     return packed(batch.num_rows, (leaf for column in batch.columns for leaf in _packed(column)))
 
 
-def unpack(rows: Packed, schema: pa.Schema) -> pa.RecordBatch:
-    """Return packed rows as a batch of their schema."""
-    leaves = iter(rows.leaves)
-    return pa.RecordBatch.from_arrays([_unpacked(f.type, leaves, rows.rows) for f in schema], schema=schema)
+def unpack(parts: Sequence[Packed], schema: pa.Schema) -> pa.Table:
+    """Return packed rows as a table of their schema, a chunk for each part."""
+    counts = [part.rows for part in parts]
+    columns = zip(*(part.leaves for part in parts), strict=True)
+    chunks = [_unpacked(field.type, columns, counts) for field in schema]
+    return pa.table([pa.chunked_array(each, field.type) for each, field in zip(chunks, schema, strict=True)], schema)
 
 
 def joined(parts: list[Packed], order: pa.Array | None = None) -> Packed:
     """Return the rows of several parts as one, one part after the other, or in another order (row numbers).
 
-    `order` is taken at its word. The list is emptied, so that each column can go as soon as its copy is made: there
-    may be much of them.
+    Text stays a dictionary where all parts have the same one. `order` is taken at its word. The list is emptied, so
+    that each column can go as soon as its copy is made: there may be much of them.
     """
     counts = [part.rows for part in parts]
     columns = list(zip(*(part.leaves for part in parts), strict=True))
@@ -97,23 +101,25 @@ def leaf_paths(schema: pa.Schema) -> Iterator[tuple[str, pa.DataType | None]]:
 
 
 def encoded(schema: pa.Schema, parts: Sequence[Packed]) -> pa.Schema:
-    """Return a schema with dictionaries for text that is the same in all rows, and which `unpack` then gives those.
+    """Return a schema with dictionaries for text that is the same in all rows, or is one in every part.
 
     A dictionary of one value holds nothing that is not in the rows.
     """
-    once = iter([_same(leaves) for leaves in zip(*(part.leaves for part in parts), strict=True)])
-    return pa.schema([field.with_type(_encoded(field.type, once)) for field in schema])
+    columns = zip(*(part.leaves for part in parts), strict=True)
+    return pa.schema([field.with_type(_encoded(field.type, columns)) for field in schema])
 
 
-def _encoded(kind: pa.DataType, once: Iterator[bool]) -> pa.DataType:
-    same = next(once)
+def _encoded(kind: pa.DataType, columns: Iterator[Sequence[pa.Array]]) -> pa.DataType:
+    leaves = next(columns)
     if pa.types.is_struct(kind):
-        return pa.struct([child.with_type(_encoded(child.type, once)) for child in kind])
-    if same and pa.types.is_string(kind):
-        return _TEXT
+        return pa.struct([child.with_type(_encoded(child.type, columns)) for child in kind])
+    same = _same(leaves)
     if same and pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
         return pa.list_(kind.value_field.with_type(_TEXT))
-    return kind
+    if pa.types.is_string(kind):
+        return _TEXT if same or _model(leaves) is not None else kind
+    model = _model(leaves)
+    return kind if model is None else model.type
 
 
 def _paths(path: str, kind: pa.DataType) -> Iterator[tuple[str, pa.DataType | None]]:
@@ -141,8 +147,13 @@ def _once(column: pa.Array) -> pa.Array:
         return column
     if _has_floats(column.type) and column.null_count < count:
         return column
-    same = count == 1 or column.slice(1).equals(column.slice(0, count - 1))
-    return column.take(_FIRST) if same else column  # a slice would keep all of it in memory
+    if _of_one_word(column) or count == 1 or column.slice(1).equals(column.slice(0, count - 1)):
+        return _plain(column.take(_FIRST))  # a slice would keep all of it in memory
+    return column
+
+
+def _of_one_word(column: pa.Array) -> bool:
+    return pa.types.is_dictionary(column.type) and len(column.dictionary) == 1 and not column.null_count
 
 
 def _has_floats(kind: pa.DataType) -> bool:
@@ -156,34 +167,90 @@ def _same(leaves: Sequence[pa.Array]) -> bool:
     return all(len(leaf) == 1 and leaf.equals(first) for leaf in leaves) and not _has_floats(first.type)
 
 
-def _join(leaves: Sequence[pa.Array], counts: Iterable[int]) -> pa.Array:
+def _join(leaves: Sequence[pa.Array], counts: Sequence[int]) -> pa.Array:
     if len(leaves) == 1 or _same(leaves):
         return leaves[0]
-    return pa.concat_arrays([repeated(leaf, count) for leaf, count in zip(leaves, counts, strict=True)])
+    return pa.concat_arrays(_alike(leaves, counts))
+
+
+def _alike(leaves: Sequence[pa.Array], counts: Sequence[int]) -> list[pa.Array]:
+    """Return leaves with a value for each row, all of one type: dictionaries where they can have the same ones."""
+    model = _model(leaves)
+    if model is not None:
+        return [_like(leaf, count, model) for leaf, count in zip(leaves, counts, strict=True)]
+    return [_plain(repeated(leaf, count)) for leaf, count in zip(leaves, counts, strict=True)]
+
+
+def _model(leaves: Sequence[pa.Array]) -> pa.Array | None:
+    """Return the leaf whose dictionaries all others have or can have, ``None`` if there is none."""
+    model = next((leaf for leaf in leaves if has_dictionary(leaf.type)), None)
+    if model is None:
+        return None
+    known = list(dictionaries(model))
+    for leaf in leaves:
+        if leaf.type == model.type:
+            if not all(map(pa.Array.equals, dictionaries(leaf), known)):
+                return None
+        elif len(leaf) > 1 or not (leaf.null_count or _place(leaf, model) is not None):
+            return None
+    return model
+
+
+def _place(leaf: pa.Array, model: pa.Array) -> pa.Scalar | None:
+    """Return the place of the one value of a leaf in the dictionary of another, ``None`` if it is not there."""
+    if not pa.types.is_dictionary(model.type) or model.type.value_type != leaf.type:
+        return None
+    place = pc.index(model.dictionary, leaf[0])
+    return None if place.as_py() < 0 else place.cast(model.type.index_type)
+
+
+def _like(leaf: pa.Array, rows: int, model: pa.Array) -> pa.Array:
+    """Return a leaf with a value for each row and the dictionaries of another."""
+    if leaf.type == model.type:
+        return repeated(leaf, rows)
+    place = None if leaf.null_count else _place(leaf, model)
+    if place is None:
+        return model.take(pa.nulls(rows, pa.int8()))
+    return pa.DictionaryArray.from_arrays(pa.repeat(place, rows), model.dictionary, safe=False)
+
+
+def _plain(leaf: pa.Array) -> pa.Array:
+    return leaf.cast(plain_type(leaf.type)) if has_dictionary(leaf.type) else leaf
 
 
 def repeated(leaf: pa.Array, rows: int) -> pa.Array:
     """Return a leaf with a value for each row."""
     if len(leaf) == rows:
         return leaf
-    if leaf.null_count:
-        return pa.nulls(rows, leaf.type)
-    if pa.types.is_nested(leaf.type):
+    if pa.types.is_nested(leaf.type) or pa.types.is_dictionary(leaf.type):
         return leaf.take(pa.repeat(_ZERO, rows))
-    return pa.repeat(leaf[0], rows)
+    return pa.nulls(rows, leaf.type) if leaf.null_count else pa.repeat(leaf[0], rows)
 
 
-def _unpacked(kind: pa.DataType, leaves: Iterator[pa.Array], rows: int) -> pa.Array:
-    leaf = next(leaves)
+def _unpacked(kind: pa.DataType, columns: Iterator[Sequence[pa.Array]], counts: Sequence[int]) -> list[pa.Array]:
+    leaves = next(columns)
     if pa.types.is_struct(kind):
-        children = [_unpacked(child.type, leaves, rows) for child in kind]
-        absent = None if len(leaf) == 1 and leaf[0].as_py() else pc.invert(repeated(leaf, rows))
-        return pa.StructArray.from_arrays(children, fields=list(kind), mask=absent)
-    if kind == leaf.type:
-        return repeated(leaf, rows)
-    if pa.types.is_list(kind):
-        return _listed(leaf, rows, kind)
-    return repeated(leaf.dictionary_encode(), rows)
+        children = zip(*[_unpacked(child.type, columns, counts) for child in kind], strict=True)
+        absent = [
+            None if len(leaf) == 1 and leaf[0].as_py() else pc.invert(repeated(leaf, count))
+            for leaf, count in zip(leaves, counts, strict=True)
+        ]
+        return [
+            pa.StructArray.from_arrays(members, fields=list(kind), mask=mask)
+            for members, mask in zip(children, absent, strict=True)
+        ]
+    if pa.types.is_list(kind) and kind.value_type == _TEXT:
+        return [_listed(leaf, count, kind) for leaf, count in zip(leaves, counts, strict=True)]
+    if kind == _TEXT:
+        if _model(leaves) is not None:
+            return [_wide(leaf) for leaf in _alike(leaves, counts)]
+        return [repeated(_plain(leaf).dictionary_encode(), count) for leaf, count in zip(leaves, counts, strict=True)]
+    return [leaf if leaf.type == kind else leaf.cast(kind) for leaf in _alike(leaves, counts)]
+
+
+def _wide(leaf: pa.DictionaryArray) -> pa.Array:
+    """Return a dictionary with the places that a schema for Parquet has."""
+    return pa.DictionaryArray.from_arrays(leaf.indices.cast(_TEXT.index_type), leaf.dictionary, safe=False)
 
 
 def _listed(leaf: pa.Array, rows: int, kind: pa.DataType) -> pa.Array:

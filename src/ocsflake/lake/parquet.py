@@ -98,7 +98,7 @@ class ObjectWriter:
             options = _options(self._chunks, self._schema)
             schema = encoded(self._schema, self._chunks) if options["use_dictionary"] else self._schema
             self._writer = pq.ParquetWriter(self._path, schema, **options)
-        table = pa.Table.from_batches([unpack(chunk, self._writer.schema) for chunk in self._chunks])
+        table = unpack(self._chunks, self._writer.schema)
         self._chunks, self._size = [], _Size()
         self._writer.write_table(table, row_group_size=table.num_rows)
 
@@ -205,7 +205,8 @@ def _repetitive(chunks: list[Packed], schema: pa.Schema) -> list[str]:
     for (path, kind), leaf in zip(leaf_paths(schema), sample.leaves, strict=True):
         for name, array in () if kind is None else _leaves(path, leaf):
             ratio = _DISTINCT_RATIO if pa.types.is_string(array.type) else _DISTINCT_NUMBERS
-            if len(leaf) == 1 or pc.count_distinct(array).as_py() <= ratio * (len(array) - array.null_count):
+            few = len(leaf) == 1 or pa.types.is_dictionary(array.type)
+            if few or pc.count_distinct(array).as_py() <= ratio * (len(array) - array.null_count):
                 found.append(name)
     return found
 

@@ -70,7 +70,7 @@ class Spool:
         self._file: BinaryIO | None = None
 
     def append(self, rows: Rows) -> None:
-        """Take rows; no column may be dictionary-encoded, at any depth."""
+        """Take rows."""
         self.rows += rows.events.rows
         self._hold(rows)
 
@@ -135,17 +135,20 @@ class Spool:
         kept = tuple(leaf if len(leaf) == 1 and leaf.nbytes <= _KEPT_BYTES else None for leaf in events.leaves)
         columns = [repeated(x, events.rows) for x, one in zip(events.leaves, kept, strict=True) if one is None]
         batch = pa.RecordBatch.from_arrays(columns, names=[str(place) for place in range(len(columns))])
-        buffer = batch.serialize()
-        self._file.write(buffer)
+        buffer = pa.BufferOutputStream()
+        with pa.ipc.new_stream(buffer, batch.schema) as stream:  # with its dictionaries
+            stream.write_batch(batch)
+        written = buffer.getvalue()
+        self._file.write(written)
         offset = self.spilled_bytes
-        self.spilled_bytes += buffer.size
-        return _Stored(chunk.keys, kept, batch.schema, offset, buffer.size)
+        self.spilled_bytes += written.size
+        return _Stored(chunk.keys, kept, offset, written.size)
 
     def _load(self, stored: _Stored) -> Rows:
         assert self._file is not None
         self._file.seek(stored.offset)
         buffer = pa.py_buffer(self._file.read(stored.bytes))
-        columns = iter(pa.ipc.read_record_batch(buffer, stored.schema).columns)
+        columns = iter(pa.ipc.open_stream(buffer).read_next_batch().columns)
         leaves = tuple(next(columns) if leaf is None else leaf for leaf in stored.leaves)
         return Rows(stored.keys, packed(len(stored.keys), leaves))
 
@@ -156,7 +159,6 @@ class _Stored:
 
     keys: pa.Array
     leaves: tuple[pa.Array | None, ...]
-    schema: pa.Schema
     offset: int
     bytes: int
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocsflake.dictionaries import fitting
 from ocsflake.mapping.lists import fit, lengths, relist, relist_flat, rows_with, singles, without
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def assemble(
         rows: How many events.
 
     Returns:
-        The columns in the order of the schema, and attribute path to the rows where an object at that path, or an
-        element of it, was left out.
+        The columns in the order of the schema, dictionaries where `leaves` has them, and attribute path to the rows
+        where an object at that path, or an element of it, was left out.
     """
     left: Left = {}
     columns = []
@@ -68,7 +69,8 @@ def _leaf(column: pa.Array, kind: pa.DataType) -> pa.Array:
         column = _without_empty(column)
     elif pa.types.is_list(column.type):
         column = _first(column)
-    return column if column.type == kind else column.cast(kind)
+    same = column.type == kind or (pa.types.is_dictionary(column.type) and column.type.value_type == kind)
+    return column if same else column.cast(kind)
 
 
 def _object(kind: pa.DataType, path: str, attribute: Attribute, leaves: Leaves, rows: int, left: Left) -> pa.Array:
@@ -78,7 +80,7 @@ def _object(kind: pa.DataType, path: str, attribute: Attribute, leaves: Leaves, 
         if pc.any(broken).as_py():
             left[path] = broken
             present = pc.and_(present, complete)
-    return pa.StructArray.from_arrays(found, fields=list(kind), mask=pc.invert(present))
+    return pa.StructArray.from_arrays(found, fields=list(fitting(kind, found)), mask=pc.invert(present))
 
 
 def _objects(kind: pa.DataType, path: str, attribute: Attribute, leaves: Leaves, rows: int, left: Left) -> pa.Array:

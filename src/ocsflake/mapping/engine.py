@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ocsflake.dictionaries import fitting
 from ocsflake.mapping import expr as e
 from ocsflake.mapping import paths
 from ocsflake.mapping.assemble import assemble
 from ocsflake.mapping.cast import cast
-from ocsflake.mapping.derive import datetimes, enum_values, observables
+from ocsflake.mapping.derive import datetimes, enum_values, observables, one_word
 from ocsflake.mapping.drift import Noted
 from ocsflake.mapping.evaluate import Columns
 from ocsflake.mapping.explode import is_empty
 from ocsflake.mapping.frame import concat
 from ocsflake.mapping.leftovers import Leftovers
-from ocsflake.mapping.lists import constant, fit, lengths, relist, relist_flat, row_numbers, rows_with, same_list
+from ocsflake.mapping.lists import constant, fit, lengths, pick, relist, relist_flat, row_numbers, rows_with, same_list
 from ocsflake.mapping.redact import redacted
 from ocsflake.mapping.rejects import Reject, reject_batch
 from ocsflake.mapping.shred import paused_gc
@@ -124,7 +125,7 @@ def _map(compiled: CompiledMapper, frame: Frame) -> Mapped:
     record_of = frame.record_of
     bad = {row if record_of is None else record_of[row].as_py(): why for row, why in failed.items()}
     batches = [
-        EventBatch(mapper.log_type, mapper.source_name, event.event_class.name, kept)
+        EventBatch.of_words(mapper.log_type, mapper.source_name, event.event_class.name, kept)
         for event, numbers, batch in made
         if (kept := _without(batch, event.schema, numbers, record_of, bad)).num_rows
     ]
@@ -177,12 +178,12 @@ def _events(
     places = {name: place for place, name in enumerate(event.schema.names)}
     if event.observables:
         ways = [rule.path.replace("[]", "").split(".") for rule in event.observables]
-        kept = [_inside(arrays[places[way[0]]], way[1:]) for way in ways]
-        kind = event.schema.field("observables").type
+        kept = [_decoded(_inside(arrays[places[way[0]]], way[1:])) for way in ways]
+        kind = event.loose.field("observables").type
         arrays[places["observables"]] = observables(event.observables, kept, columns.rows, kind)
     leftovers = list(_leftovers(event, columns, refused))
     arrays[places["unmapped"]] = unmapped(leftovers, columns.rows)
-    batch = pa.RecordBatch.from_arrays(arrays, schema=event.loose)
+    batch = pa.RecordBatch.from_arrays(arrays, schema=fitting(event.loose, arrays))
     _judge(event.validate(batch), failures)
     _check_account(leaves, failures)
     _check_time(leaves, compiled.bounds, failures)
@@ -197,7 +198,8 @@ def _leaves(
     refused: dict[str, pa.Array] = {}
     for line in event.fields:
         cell = cast(columns.value(line.expression), line.attribute, needed=line.needed)
-        leaves[line.path] = cell.values
+        good = cell.bad is None and cell.refused is None
+        leaves[line.path] = cell.values if line.text is None or not good else one_word(line.text, columns.rows)
         if cell.bad is not None:
             failures.add(cell.bad, cell.reason, line.path)
         if cell.refused is not None:
@@ -217,8 +219,8 @@ def _leaves(
     for path, twin in event.twins:
         leaves[twin] = datetimes(leaves[path])
     for path, value in event.constants.items():
-        column = constant(value, columns.rows)
-        leaves[path] = column.cast(pa.int32()) if isinstance(value, int) else column
+        same = constant(value, columns.rows).cast(pa.int32()) if isinstance(value, int) else None
+        leaves[path] = one_word(str(value), columns.rows) if same is None else same
     _types(event, leaves)
     profiles = sorted(event.event_class.profiles)
     leaves["metadata.profiles"] = same_list(profiles, columns.rows)
@@ -234,7 +236,11 @@ def _types(event: CompiledEvent, leaves: dict[str, pa.Array]) -> None:
     attribute = event.event_class.attributes["type_uid"]
     captions = {int(key): caption for key, caption in (attribute.enum or {}).items()}
     place = pc.index_in(leaves["type_uid"], value_set=pa.array(list(captions), pa.int64()))
-    leaves["type_name"] = pa.array(list(captions.values()), pa.string()).take(place)
+    if event.type_names is None:
+        leaves["type_name"] = pick(pa.array(list(captions.values()), pa.string()), place)
+    else:
+        places = pa.array([event.type_names.places[uid] for uid in captions], pa.int8())
+        leaves["type_name"] = event.type_names.take(pick(places, place))
 
 
 def _raw_data(columns: Columns) -> pa.Array:
@@ -338,6 +344,10 @@ def _inside(column: pa.Array, names: Sequence[str]) -> pa.Array:
     return _inside(pc.struct_field(column, names[0]), names[1:])
 
 
+def _decoded(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
 def _judge(report: Report, failures: _Failures) -> None:
     """Mark the rows that OCSF does not allow."""
     if not report.invalid:
@@ -387,7 +397,7 @@ def _without(
     if bad:
         records = numbers if record_of is None else record_of.take(numbers)
         batch = batch.filter(pc.invert(pc.is_in(records, value_set=pa.array(sorted(bad), pa.int32()))))
-    return pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+    return pa.RecordBatch.from_arrays(batch.columns, schema=fitting(schema, batch.columns))
 
 
 def _rejects(frame: Frame, bad: Mapping[int, tuple[str, str]]) -> Iterator[Reject]:

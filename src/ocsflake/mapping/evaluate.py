@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from ocsflake.errors import SchemaError
 from ocsflake.mapping import expr as e
 from ocsflake.mapping import paths
-from ocsflake.mapping.lists import constant, each, fit, relist, rows_with, singles
+from ocsflake.mapping.lists import constant, each, fit, pick, relist, rows_with, singles
 from ocsflake.mapping.shred import shred_values
 from ocsflake.mapping.values import is_ip, json_text, scalar_text, whole_numbers
 
@@ -56,6 +56,7 @@ class Columns:
         self._null_words = pa.array(["", *null_words], pa.string())
         self._exact: dict[str, pa.Array] = {}
         self._values: dict[int, pa.Array] = {}
+        self._encoded: dict[int, pa.DictionaryArray] = {}
         self._by_path: dict[paths.Path, pa.Array] = {}
 
     def exact(self, path: paths.Path) -> pa.Array:
@@ -71,7 +72,7 @@ class Columns:
 
     def selected(self, column: pa.Array) -> pa.Array:
         """Return a column of the whole frame for these rows."""
-        return column if self.selection is None else column.take(self.selection)
+        return column if self.selection is None else pick(column, self.selection)
 
     def value(self, expression: e.Expr) -> pa.Array:
         """Return the value of an expression in every row."""
@@ -136,6 +137,16 @@ class Columns:
         empty = pc.is_in(column, value_set=words)
         return pc.if_else(empty, pa.scalar(None, column.type), column) if pc.any(empty).as_py() else column
 
+    def _by_word(self, expression: e.Expr, function: Callable[[pa.DictionaryArray], pa.Array]) -> pa.Array:
+        """Apply a function to the distinct texts of a value and to where they are; these are found once."""
+        column = self.value(expression)
+        if pa.types.is_list(column.type):
+            return each(column, lambda values: function(scalar_text(values).dictionary_encode()))
+        key = id(expression)
+        if key not in self._encoded:
+            self._encoded[key] = scalar_text(column).dictionary_encode()
+        return function(self._encoded[key])
+
     @singledispatchmethod
     def _evaluate(self, expression: e.Expr) -> pa.Array:
         raise SchemaError(f"{type(expression).__name__} is no expression that can be evaluated")
@@ -178,23 +189,21 @@ class Columns:
         keys = pa.array(list(x.table), pa.string())
         found = pa.array(list(x.table.values()))
 
-        def look(column: pa.Array) -> pa.Array:
-            encoded = scalar_text(column).dictionary_encode()
+        def look(encoded: pa.DictionaryArray) -> pa.Array:
             text = encoded.dictionary
             values = found.take(pc.index_in(text, value_set=keys))
-            return (values if x.default is None else _default(values, text, x.default)).take(encoded.indices)
+            return pick(values if x.default is None else _default(values, text, x.default), encoded.indices)
 
-        return each(self.value(x.key), look)
+        return self._by_word(x.key, look)
 
     @_evaluate.register
     def _(self, x: e.LookupPrefix) -> pa.Array:
-        def look(column: pa.Array) -> pa.Array:
-            encoded = scalar_text(column).dictionary_encode()
+        def look(encoded: pa.DictionaryArray) -> pa.Array:
             words = encoded.dictionary.to_pylist()
             found = pa.array([_by_prefix(word, x.table, x.default) for word in words], _type_of(x.table, x.default))
-            return found.take(encoded.indices)
+            return pick(found, encoded.indices)
 
-        return each(self.value(x.key), look)
+        return self._by_word(x.key, look)
 
     @_evaluate.register
     def _(self, x: e.IsIn) -> pa.Array:
@@ -251,21 +260,19 @@ class Columns:
     def _(self, x: e.Extract) -> pa.Array:
         named = _GROUP.sub(lambda m: "(?P<part>" if m[0] == "(" else m[0], x.pattern)
 
-        def part(column: pa.Array) -> pa.Array:
-            encoded = scalar_text(column).dictionary_encode()
+        def part(encoded: pa.DictionaryArray) -> pa.Array:
             found = pc.struct_field(pc.extract_regex(encoded.dictionary, pattern=named), "part")
-            return pc.if_else(pc.equal(found, ""), pa.scalar(None, pa.string()), found).take(encoded.indices)
+            return pick(pc.if_else(pc.equal(found, ""), pa.scalar(None, pa.string()), found), encoded.indices)
 
-        return each(self.value(x.value), part)
+        return self._by_word(x.value, part)
 
     @_evaluate.register
     def _(self, x: e.Split) -> pa.Array:
-        def part(column: pa.Array) -> pa.Array:
-            encoded = scalar_text(column).dictionary_encode()
+        def part(encoded: pa.DictionaryArray) -> pa.Array:
             found = [_part(word, x.separator, x.index) for word in encoded.dictionary.to_pylist()]
-            return pa.array(found, pa.string()).take(encoded.indices)
+            return pick(pa.array(found, pa.string()), encoded.indices)
 
-        return each(self.value(x.value), part)
+        return self._by_word(x.value, part)
 
     @_evaluate.register
     def _(self, x: e.Epoch) -> pa.Array:

@@ -16,6 +16,7 @@ __all__ = [
     "each",
     "fit",
     "lengths",
+    "pick",
     "relist",
     "relist_flat",
     "rows_with",
@@ -23,6 +24,11 @@ __all__ = [
     "singles",
     "without",
 ]
+
+
+def pick(values: pa.Array, places: pa.Array) -> pa.Array:
+    """Return the values at some places, which are known to be within; null for null."""
+    return pc.take(values, places, boundscheck=False)
 
 
 def each(column: pa.Array, function: Callable[[pa.Array], pa.Array]) -> pa.Array:

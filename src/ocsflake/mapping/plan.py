@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from attrs import evolve, field, frozen
 
+from ocsflake.dictionaries import WORDS, dictionary_paths
 from ocsflake.errors import SchemaError
 from ocsflake.mapping import expr as e
 from ocsflake.mapping import paths
 from ocsflake.mapping.checks import check_conditions
-from ocsflake.mapping.derive import EnumRule, ObservableRule
+from ocsflake.mapping.derive import EnumRule, ObservableRule, Words, words_of
 from ocsflake.mapping.frame import Node, tree
-from ocsflake.mapping.proofs import proved
+from ocsflake.mapping.proofs import proved, takes
 from ocsflake.mapping.sharing import shared
 from ocsflake.mapping.uses import Use, uses
 from ocsflake.ocsf import arrow_schema, compile_validator, load, versions
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["CompiledEvent", "CompiledMapper", "EnumPlan", "Field", "compile_mapper"]
 
 OBSERVABLES = tuple(f"observables[].{name}" for name in ("name", "type", "type_id", "value"))
+_KEPT_VALIDATORS = 32
 _BY_ENGINE = frozenset({"class_uid", "category_uid", "type_uid", "metadata.version", "observables", "unmapped"})
 
 
@@ -41,12 +43,14 @@ class Field:
         attribute: The attribute of the target version.
         expression: What fills it.
         needed: Whether no event is valid without it: OCSF requires it, and every object around it.
+        text: What it is in all events, or ``None``.
     """
 
     path: str
     attribute: Attribute
     expression: e.Expr
     needed: bool
+    text: str | None = None
 
 
 @frozen(eq=False)
@@ -82,9 +86,11 @@ class CompiledEvent:
         observables: The attributes that are observables.
         uses: Raw path to what carries its value.
         depths: Attribute to how many lists its values stand in.
+        type_names: The captions of ``type_uid``, which are set words, or ``None``.
         schema: The Arrow schema of the events.
-        loose: The same with nothing required, for events that are yet to be judged.
-        validate: Finds what is wrong with a batch of events.
+        loose: The same with nothing required and set words of observables as dictionaries, for events that are yet to
+            be judged.
+        validate: Finds what is wrong with a batch of events, whichever of its texts are dictionaries of set words.
     """
 
     event_class: EventClass
@@ -96,6 +102,7 @@ class CompiledEvent:
     observables: tuple[ObservableRule, ...]
     uses: Mapping[paths.Path, tuple[Use, ...]]
     depths: Mapping[str, int]
+    type_names: Words | None
     schema: pa.Schema
     loose: pa.Schema
     validate: Callable[[pa.RecordBatch], Report]
@@ -186,7 +193,7 @@ def _compile_event(
     event_class = schema.event_class(bare.name, applied)
     fields = tuple(_field(event_class, path, x) for path, x in known.items())
     given = {line.path for line in fields}
-    enums = tuple(_enums(newest, fields, given))
+    enums = tuple(_enums(newest, event_class, fields, given))
     twins = tuple(_twins(event_class, fields)) if "datetime" in applied else ()
     constants = _constants(event_class)
     found = tuple(_observables(event_class, fields))
@@ -201,7 +208,7 @@ def _compile_event(
     filled |= {"raw_data"} if raw_data else set()
     _check_required(mapper, event_class, filled)
     arrow = arrow_schema(event_class, sorted(filled))
-    loose = pa.schema([field.with_nullable(True) for field in arrow])
+    right = proved(event_class, fields, enums, constants, found)
     return CompiledEvent(
         event_class=event_class,
         where=event.where,
@@ -212,22 +219,63 @@ def _compile_event(
         observables=found,
         uses=_uses(event, fields, {plan.path for plan in enums if plan.sibling}, one),
         depths={x.path: x.path.count("[]") + x.attribute.is_array for x in fields},
+        type_names=_words(event_class, "type_name", _type_captions(event_class)),
         schema=arrow,
-        loose=loose,
-        validate=compile_validator(
-            event_class, loose, warnings=False, proved=proved(event_class, fields, enums, constants, found)
-        ),
+        loose=_loose(arrow, found, right),
+        validate=_validator(event_class, right),
     )
+
+
+def _loose(schema: pa.Schema, rules: tuple[ObservableRule, ...], right: frozenset[str]) -> pa.Schema:
+    """Return a schema with nothing required, and dictionaries for what observables are called."""
+    if rules:
+        place = schema.get_field_index("observables")
+        column = schema.field(place)
+        texts = {"name": [rule.path for rule in rules], "type": [rule.caption for rule in rules]}
+        few = {name for name, given in texts.items() if words_of(dict(zip(given, given, strict=True)))}
+        members = [
+            member.with_type(WORDS) if member.name in few and f"observables[].{member.name}" in right else member
+            for member in column.type.value_type
+        ]
+        kind = pa.list_(column.type.value_field.with_type(pa.struct(members)))
+        schema = schema.set(place, column.with_type(kind))
+    return pa.schema([field.with_nullable(True) for field in schema])
+
+
+def _validator(event_class: EventClass, right: frozenset[str]) -> Callable[[pa.RecordBatch], Report]:
+    """Return a function that validates batches; dictionaries hold only what their attribute may have."""
+    known: dict[frozenset[str], Callable[[pa.RecordBatch], Report]] = {}
+
+    def validate(batch: pa.RecordBatch) -> Report:
+        words = frozenset(dictionary_paths(batch.schema))
+        if words not in known:
+            if len(known) >= _KEPT_VALIDATORS:
+                known.clear()
+            known[words] = compile_validator(event_class, batch.schema, warnings=False, proved=right | words)
+        return known[words](batch)
+
+    return validate
 
 
 def _field(event_class: EventClass, path: str, expression: e.Expr) -> Field:
     """Return a line with ``[]`` behind every list of objects."""
     along = event_class.attributes_along(path)
     spelt = ".".join(a.name + ("[]" if a.is_array and a is not along[-1] else "") for a in along)
-    return Field(spelt, along[-1], expression, needed=all(a.requirement == "required" for a in along))
+    needed = all(a.requirement == "required" for a in along)
+    return Field(spelt, along[-1], expression, needed, None if "[]" in spelt else _text(along[-1], expression))
 
 
-def _enums(newest: EventClass, fields: tuple[Field, ...], given: set[str]) -> Iterator[EnumPlan]:
+def _text(attribute: Attribute, expression: e.Expr) -> str | None:
+    """Return the text that an expression is in all events, if an attribute may have it."""
+    value = expression.value if isinstance(expression, e.Constant) else None
+    if not isinstance(value, str) or not value or attribute.base != "string_t" or attribute.is_array:
+        return None
+    return value if takes(attribute, value) else None
+
+
+def _enums(
+    newest: EventClass, event_class: EventClass, fields: tuple[Field, ...], given: set[str]
+) -> Iterator[EnumPlan]:
     for line in fields:
         attribute = line.attribute
         if attribute.enum is None or attribute.base != "integer_t":
@@ -238,8 +286,21 @@ def _enums(newest: EventClass, fields: tuple[Field, ...], given: set[str]) -> It
         sibling = f"{head}.{attribute.sibling}".lstrip(".") if attribute.sibling else None
         if sibling in given:
             sibling = None
-        rule = EnumRule(frozenset(int(k) for k in attribute.enum), captions)
+        words = None if sibling is None or attribute.is_array else _words(event_class, sibling, captions)
+        rule = EnumRule(frozenset(int(k) for k in attribute.enum), captions, words)
         yield EnumPlan(line.path, sibling, rule, _word(line.expression), _known_words(line.expression))
+
+
+def _words(event_class: EventClass, path: str, captions: Mapping[int, str]) -> Words | None:
+    """Return captions as a dictionary for an attribute; ``None`` where it cannot have all of them, or is in a list."""
+    attribute = event_class.find(path)
+    if attribute is None or "[]" in path or not all(takes(attribute, text) for text in captions.values()):
+        return None
+    return words_of(captions)
+
+
+def _type_captions(event_class: EventClass) -> dict[int, str]:
+    return {int(key): caption for key, caption in (event_class.attributes["type_uid"].enum or {}).items()}
 
 
 def _word(expression: e.Expr) -> e.Expr | None:

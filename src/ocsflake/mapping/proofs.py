@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ocsflake.mapping.plan import EnumPlan, Field
     from ocsflake.ocsf import Attribute, EventClass
 
-__all__ = ["proved"]
+__all__ = ["proved", "takes"]
 
 _OTHER_OR_UNKNOWN = frozenset({0, 99})
 
@@ -35,9 +35,9 @@ def proved(
             found.discard(plan.path)
         if plan.sibling is not None and "[]" not in plan.path:
             texts = [*plan.rule.captions.values(), "-2147483648"]  # a value without a caption is its own text
-            if plan.word is None and all(_takes(event_class.attribute(plan.sibling), text) for text in texts):
+            if plan.word is None and all(takes(event_class.attribute(plan.sibling), text) for text in texts):
                 found.add(plan.sibling)
-    found |= {path for path, value in constants.items() if _takes(event_class.attribute(path), value)}
+    found |= {path for path, value in constants.items() if takes(event_class.attribute(path), value)}
     if event_class.profiles <= event_class.schema.profiles():
         found.add("metadata.profiles")
     return frozenset(found | set(_observed(event_class, list(observables))))
@@ -61,7 +61,7 @@ def _observed(event_class: EventClass, rules: list[ObservableRule]) -> Iterator[
         ("type", [rule.caption for rule in rules]),
         ("type_id", [rule.type_id for rule in rules]),
     ):
-        if all(_takes(members[name], value) for value in values):
+        if all(takes(members[name], value) for value in values):
             yield f"observables[].{name}"
     longest = members["value"].max_len
     lengths = [event_class.attribute(rule.path.replace("[]", "")).max_len for rule in rules]
@@ -69,8 +69,8 @@ def _observed(event_class: EventClass, rules: list[ObservableRule]) -> Iterator[
         yield "observables[].value"
 
 
-def _takes(attribute: Attribute, value: str | int) -> bool:
-    """Return whether an attribute may have a value."""
+def takes(attribute: Attribute, value: str | int) -> bool:
+    """Return whether an attribute may have a value, whatever the log holds."""
     if attribute.enum is not None and str(value) not in map(str, attribute.enum):
         return False
     if isinstance(value, int):
