@@ -26,7 +26,7 @@ LAYERS = [
     {"mapping"},
     {"ocsf"},
     {"aws", "azure", "gcp", "notifications", "rejects", "report", "samples", "times"},
-    {"charts", "marks", "model", "retry", "telemetry"},
+    {"charts", "marks", "memory", "model", "retry", "telemetry"},
     {"dictionaries", "drift", "errors"},
     {"steering"},
 ]

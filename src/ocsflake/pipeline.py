@@ -22,6 +22,7 @@ from ocsflake.commits import ROWS, Job, Outcome
 from ocsflake.errors import ConfigError
 from ocsflake.events import Events, Gathered
 from ocsflake.jobs import new_commits, processes
+from ocsflake.memory import give_back
 from ocsflake.ocsf import DEFAULT_VERSION
 from ocsflake.pace import Pace, Published, now_in_utc
 from ocsflake.report import KEPT, Counts, RunReport, SourceReport, Written, add_written
@@ -175,7 +176,9 @@ def run(
                     turns.append(turns.pop(turns.index(place)))  # who has published lets the others go first
             if not follow or stop.is_set():
                 break
-            if not done:
+            if done:
+                give_back()
+            else:
                 stop.wait(_POLL_SECONDS)
     report = total.report(time.monotonic() - started)
     _log.info("the run is over: %r", report, extra={**asdict(report.counts), "seconds": round(report.seconds, 3)})
