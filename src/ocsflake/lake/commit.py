@@ -42,7 +42,7 @@ _GENERATION_ROWS = 500_000
 _GENERATION_BYTES = 1024 * 1024 * 1024
 _FULL_ROWS = 100_000
 """A row group, nearly; an object of that size is worth its request and its place in a listing."""
-_MEMORY_BYTES = 56 * 1024 * 1024
+_MEMORY_BYTES = 48 * 1024 * 1024
 """What the events in memory may take, and besides as much as `_MAPPED_ROWS` more of them would."""
 _MAPPED_ROWS = 32_000
 _FEW_ROWS = 1_000

@@ -33,7 +33,7 @@ _DATA_PAGE_BYTES = 384 * 1024
 _DICTIONARY_PAGE_BYTES = 640 * 1024
 
 _ROW_GROUP_ROWS = 122_880
-_ROW_GROUP_BYTES = 32 * 1024 * 1024
+_ROW_GROUP_BYTES = 24 * 1024 * 1024
 _ROW_GROUP_VALUES = 400_000
 """Of one leaf: bounds the levels of long lists, which pyarrow does not count when it ends a page."""
 
@@ -52,7 +52,7 @@ _CAN_BLOOM = "bloom_filter_options" in inspect.signature(pq.ParquetWriter.__init
 class ObjectWriter:
     """Writes one object; rows come in the order that they are to have.
 
-    A row group is held as Arrow until it is full (122,880 rows or 32 MiB), since pyarrow cannot append to one.
+    A row group is held as Arrow until it is full (122,880 rows or 24 MiB), since pyarrow cannot append to one.
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
