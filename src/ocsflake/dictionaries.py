@@ -9,7 +9,16 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["WORDS", "dictionaries", "dictionary_paths", "fitting", "has_dictionary", "plain", "plain_type"]
+__all__ = [
+    "WORDS",
+    "dictionaries",
+    "dictionary_paths",
+    "fitting",
+    "has_dictionary",
+    "plain",
+    "plain_column",
+    "plain_type",
+]
 
 WORDS = pa.dictionary(pa.int8(), pa.string())
 """The type of columns of set words."""
@@ -44,6 +53,11 @@ def plain(batch: pa.RecordBatch) -> pa.RecordBatch:
         if has_dictionary(column.type):
             schema = schema.set(place, column.with_type(plain_type(column.type)))
     return batch if schema is batch.schema else batch.cast(schema)
+
+
+def plain_column(column: pa.Array) -> pa.Array:
+    """Return a column with a value for each row where it has dictionaries."""
+    return column.cast(plain_type(column.type)) if has_dictionary(column.type) else column
 
 
 def fitting(fields: Iterable[pa.Field], columns: Iterable[pa.Array]) -> pa.Schema:

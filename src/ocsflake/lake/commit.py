@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import frozen
 
-from ocsflake.dictionaries import plain_type
+from ocsflake.dictionaries import plain_column, plain_type
 from ocsflake.errors import LakeError
 from ocsflake.lake.layout import DAY_MS, account_partition, day_text, object_key
 from ocsflake.lake.packed import pack
@@ -309,8 +309,7 @@ def _text(events: pa.RecordBatch, *path: str) -> pa.Array:
         if index < 0:
             return pa.nulls(events.num_rows, pa.string())
         holder = holder.field(index).type
-    found = pc.struct_field(events.column(path[0]), list(path[1:]))
-    return found.dictionary_decode() if pa.types.is_dictionary(found.type) else found
+    return plain_column(pc.struct_field(events.column(path[0]), list(path[1:])))
 
 
 def _plain(schema: pa.Schema, where: str) -> pa.Schema:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import frozen
 
-from ocsflake.dictionaries import dictionaries, has_dictionary, plain_type
+from ocsflake.dictionaries import dictionaries, has_dictionary, plain_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -148,7 +148,7 @@ def _once(column: pa.Array) -> pa.Array:
     if _has_floats(column.type) and column.null_count < count:
         return column
     if _of_one_word(column) or count == 1 or column.slice(1).equals(column.slice(0, count - 1)):
-        return _plain(column.take(_FIRST))  # a slice would keep all of it in memory
+        return plain_column(column.take(_FIRST))  # a slice would keep all of it in memory
     return column
 
 
@@ -178,7 +178,7 @@ def _alike(leaves: Sequence[pa.Array], counts: Sequence[int]) -> list[pa.Array]:
     model = _model(leaves)
     if model is not None:
         return [_like(leaf, count, model) for leaf, count in zip(leaves, counts, strict=True)]
-    return [_plain(repeated(leaf, count)) for leaf, count in zip(leaves, counts, strict=True)]
+    return [plain_column(repeated(leaf, count)) for leaf, count in zip(leaves, counts, strict=True)]
 
 
 def _model(leaves: Sequence[pa.Array]) -> pa.Array | None:
@@ -214,10 +214,6 @@ def _like(leaf: pa.Array, rows: int, model: pa.Array) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.repeat(place, rows), model.dictionary, safe=False)
 
 
-def _plain(leaf: pa.Array) -> pa.Array:
-    return leaf.cast(plain_type(leaf.type)) if has_dictionary(leaf.type) else leaf
-
-
 def repeated(leaf: pa.Array, rows: int) -> pa.Array:
     """Return a leaf with a value for each row."""
     if len(leaf) == rows:
@@ -244,7 +240,9 @@ def _unpacked(kind: pa.DataType, columns: Iterator[Sequence[pa.Array]], counts: 
     if kind == _TEXT:
         if _model(leaves) is not None:
             return [_wide(leaf) for leaf in _alike(leaves, counts)]
-        return [repeated(_plain(leaf).dictionary_encode(), count) for leaf, count in zip(leaves, counts, strict=True)]
+        return [
+            repeated(plain_column(leaf).dictionary_encode(), count) for leaf, count in zip(leaves, counts, strict=True)
+        ]
     return [leaf if leaf.type == kind else leaf.cast(kind) for leaf in _alike(leaves, counts)]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ocsflake.dictionaries import fitting
+from ocsflake.dictionaries import fitting, plain_column
 from ocsflake.mapping import expr as e
 from ocsflake.mapping import paths
 from ocsflake.mapping.assemble import assemble
@@ -178,7 +178,7 @@ def _events(
     places = {name: place for place, name in enumerate(event.schema.names)}
     if event.observables:
         ways = [rule.path.replace("[]", "").split(".") for rule in event.observables]
-        kept = [_decoded(_inside(arrays[places[way[0]]], way[1:])) for way in ways]
+        kept = [plain_column(_inside(arrays[places[way[0]]], way[1:])) for way in ways]
         kind = event.loose.field("observables").type
         arrays[places["observables"]] = observables(event.observables, kept, columns.rows, kind)
     leftovers = list(_leftovers(event, columns, refused))
@@ -233,14 +233,13 @@ def _types(event: CompiledEvent, leaves: dict[str, pa.Array]) -> None:
     """Fill ``type_uid`` (class_uid * 100 + activity_id) and ``type_name``."""
     ids = leaves["activity_id"].cast(pa.int64())
     leaves["type_uid"] = pc.add(ids, event.event_class.uid * 100)
-    attribute = event.event_class.attributes["type_uid"]
-    captions = {int(key): caption for key, caption in (attribute.enum or {}).items()}
+    captions, words = event.types.captions, event.types.words
     place = pc.index_in(leaves["type_uid"], value_set=pa.array(list(captions), pa.int64()))
-    if event.type_names is None:
+    if words is None:
         leaves["type_name"] = pick(pa.array(list(captions.values()), pa.string()), place)
     else:
-        places = pa.array([event.type_names.places[uid] for uid in captions], pa.int8())
-        leaves["type_name"] = event.type_names.take(pick(places, place))
+        places = pa.array([words.places[uid] for uid in captions], pa.int8())
+        leaves["type_name"] = words.take(pick(places, place))
 
 
 def _raw_data(columns: Columns) -> pa.Array:
@@ -342,10 +341,6 @@ def _inside(column: pa.Array, names: Sequence[str]) -> pa.Array:
     if pa.types.is_list(column.type):
         return relist(column, _inside(column.flatten(), names))
     return _inside(pc.struct_field(column, names[0]), names[1:])
-
-
-def _decoded(column: pa.Array) -> pa.Array:
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
 def _judge(report: Report, failures: _Failures) -> None:

@@ -86,7 +86,7 @@ class CompiledEvent:
         observables: The attributes that are observables.
         uses: Raw path to what carries its value.
         depths: Attribute to how many lists its values stand in.
-        type_names: The captions of ``type_uid``, which are set words, or ``None``.
+        types: The values of ``type_uid`` and their captions.
         schema: The Arrow schema of the events.
         loose: The same with nothing required and set words of observables as dictionaries, for events that are yet to
             be judged.
@@ -102,7 +102,7 @@ class CompiledEvent:
     observables: tuple[ObservableRule, ...]
     uses: Mapping[paths.Path, tuple[Use, ...]]
     depths: Mapping[str, int]
-    type_names: Words | None
+    types: EnumRule
     schema: pa.Schema
     loose: pa.Schema
     validate: Callable[[pa.RecordBatch], Report]
@@ -219,7 +219,7 @@ def _compile_event(
         observables=found,
         uses=_uses(event, fields, {plan.path for plan in enums if plan.sibling}, one),
         depths={x.path: x.path.count("[]") + x.attribute.is_array for x in fields},
-        type_names=_words(event_class, "type_name", _type_captions(event_class)),
+        types=_types(event_class),
         schema=arrow,
         loose=_loose(arrow, found, right),
         validate=_validator(event_class, right),
@@ -299,8 +299,9 @@ def _words(event_class: EventClass, path: str, captions: Mapping[int, str]) -> W
     return words_of(captions)
 
 
-def _type_captions(event_class: EventClass) -> dict[int, str]:
-    return {int(key): caption for key, caption in (event_class.attributes["type_uid"].enum or {}).items()}
+def _types(event_class: EventClass) -> EnumRule:
+    captions = {int(key): caption for key, caption in (event_class.attributes["type_uid"].enum or {}).items()}
+    return EnumRule(frozenset(captions), captions, _words(event_class, "type_name", captions))
 
 
 def _word(expression: e.Expr) -> e.Expr | None:
