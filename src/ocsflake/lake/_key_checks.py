@@ -72,8 +72,7 @@ def check_key_of(key: str, region: str = "") -> Iterator[Problem]:
         region: The AWS Region that the objects must be under, if there is one only.
     """
     *folders, file = key.split("/")
-    named = [tuple(part.split("=", 1)) for part in folders if "=" in part]
-    names = [pair[0] for pair in named]
+    names = [part.partition("=")[0] for part in folders if "=" in part]
     wrong = False
     for name in names:
         known = _known(name)
